@@ -1,0 +1,16 @@
+"""Mends for third-party packages, each in one module with its reason and the version it is for."""
+
+from __future__ import annotations
+
+import functools
+
+
+@functools.cache
+def activate() -> None:
+    """Make mmcv's operators importable and apply every mend, once.
+
+    Call it before importing ``mmdet``, ``mmseg``, ``mmpretrain`` or ``mmpose``. Safe to call again.
+    """
+    from bdd100k_models.compat import mmcv_ext
+
+    mmcv_ext.install()

@@ -1,0 +1,1 @@
+"""Datasets that read BDD100K as it is downloaded."""

@@ -1,0 +1,1 @@
+"""Test and train, shared by all tasks."""

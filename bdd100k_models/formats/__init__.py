@@ -1,0 +1,1 @@
+"""Readers and writers of the BDD100K and Scalabel formats."""

@@ -1,0 +1,14 @@
+"""Where configs and tables lie: in the task folders of a source tree, or inside an installed package."""
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+SOURCE_ROOT = PACKAGE.parent
+
+
+def resource_root() -> Path:
+    """Return the folder that holds ``<task>/configs`` and ``zoo``.
+
+    A source tree (also an editable install) is its own root; a wheel carries the same folders as package data.
+    """
+    return SOURCE_ROOT if (SOURCE_ROOT / "det" / "configs").is_dir() else PACKAGE / "data"

@@ -1,0 +1,231 @@
+"""The one table of what a task is: categories, ids, colours, files, metrics.
+
+Everything that differs between the nine tasks as a fact stands here; code asks the table. Names, ids and colours are
+those of the official toolkit (bdd100k 1.0.1, ``label/label.py``), category orders those of the data set's
+documentation, file names those of the published zoo.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bdd100k_models.errors import InputError
+
+RGB = tuple[int, int, int]
+
+#: (height, width) in pixels of every image of the data set.
+IMAGE_SIZE = (720, 1280)
+
+#: One colour a category name, for every task.
+PALETTE: Mapping[str, RGB] = {
+    "dynamic": (111, 74, 0),
+    "ego vehicle": (0, 0, 0),
+    "ground": (81, 0, 81),
+    "static": (0, 0, 0),
+    "parking": (250, 170, 160),
+    "rail track": (230, 150, 140),
+    "road": (128, 64, 128),
+    "sidewalk": (244, 35, 232),
+    "bridge": (150, 100, 100),
+    "building": (70, 70, 70),
+    "fence": (190, 153, 153),
+    "garage": (180, 100, 180),
+    "guard rail": (180, 165, 180),
+    "tunnel": (150, 120, 90),
+    "wall": (102, 102, 156),
+    "banner": (250, 170, 100),
+    "billboard": (220, 220, 250),
+    "lane divider": (255, 165, 0),
+    "parking sign": (220, 20, 60),
+    "pole": (153, 153, 153),
+    "polegroup": (153, 153, 153),
+    "street light": (220, 220, 100),
+    "traffic cone": (255, 70, 0),
+    "traffic device": (220, 220, 220),
+    "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0),
+    "traffic sign frame": (250, 170, 250),
+    "terrain": (152, 251, 152),
+    "vegetation": (107, 142, 35),
+    "sky": (70, 130, 180),
+    "person": (220, 20, 60),
+    "pedestrian": (220, 20, 60),
+    "rider": (255, 0, 0),
+    "bicycle": (119, 11, 32),
+    "bus": (0, 60, 100),
+    "car": (0, 0, 142),
+    "caravan": (0, 0, 90),
+    "motorcycle": (0, 0, 230),
+    "trailer": (0, 0, 110),
+    "train": (0, 80, 100),
+    "truck": (0, 0, 70),
+    "direct": (219, 94, 86),
+    "alternative": (86, 211, 219),
+    "background": (0, 0, 0),
+}
+
+#: Names that labels use for a category, and the category they mean (official ``name_mapping``).
+NAME_MAPPING: Mapping[str, str] = {
+    "bike": "bicycle",
+    "caravan": "car",
+    "motor": "motorcycle",
+    "person": "pedestrian",
+    "van": "car",
+}
+
+#: Names whose labels count as ignored regions of a category (official ``ignored_mapping``).
+IGNORED_MAPPING: Mapping[str, str] = {
+    "other person": "pedestrian",
+    "other vehicle": "car",
+    "trailer": "truck",
+}
+
+#: Categories reported together, by the name of the group.
+SUPER_CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "human": ("pedestrian", "rider"),
+    "vehicle": ("car", "truck", "bus", "train"),
+    "bike": ("motorcycle", "bicycle"),
+}
+
+#: The image tags of the data set and the values of each, in the order of the published models' outputs.
+TAGS: Mapping[str, tuple[str, ...]] = {
+    "weather": ("rainy", "snowy", "clear", "overcast", "undefined", "partly cloudy", "foggy"),
+    "scene": ("tunnel", "residential", "parking lot", "undefined", "city street", "gas stations", "highway"),
+    "timeofday": ("daytime", "night", "dawn/dusk", "undefined"),
+}
+
+_OBJECTS = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+_SEMANTIC = (
+    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
+    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
+)
+_STUFF = (
+    *("dynamic", "ego vehicle", "ground", "static", "parking", "rail track", "road", "sidewalk", "bridge", "building"),
+    *("fence", "garage", "guard rail", "tunnel", "wall", "banner", "billboard", "lane divider", "parking sign", "pole"),
+    *("polegroup", "street light", "traffic cone", "traffic device", "traffic light", "traffic sign"),
+    *("traffic sign frame", "terrain", "vegetation", "sky"),
+)
+_THINGS = ("person", "rider", "bicycle", "bus", "car", "caravan", "motorcycle", "trailer", "train", "truck")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the data set.
+
+    Attributes:
+        name: The short name: folder, command-line word, part of every model's stem.
+        title: The name for people.
+        official: The name that ``bdd100k.eval.run -t`` knows, or None where the toolkit has none.
+        library: The OpenMMLab package whose registries build the models.
+        categories: Names in the order of label index (position + ``first_id`` is the id in files).
+        first_id: Id of the first category in the data set's own files.
+        images: Folder of the images of a split, below the data root; ``{split}`` stands for train, val or test.
+        labels: Label file or folder of a split, below the data root.
+        result_file: What ``test`` writes below ``--format-dir``.
+        metric: The key of the official result that ranks models.
+        description: One sentence on the size of the data.
+    """
+
+    name: str
+    title: str
+    official: str | None
+    library: str
+    categories: tuple[str, ...]
+    first_id: int
+    images: str
+    labels: str
+    result_file: str
+    metric: str
+    description: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def palette(self) -> tuple[RGB, ...]:
+        """Colours (red, green, blue; 0 to 255), one a category, in category order."""
+        return tuple(PALETTE[name] for name in self.categories)
+
+    @property
+    def category_ids(self) -> dict[str, int]:
+        """Ids in the data set's files, by category name."""
+        return {name: index + self.first_id for index, name in enumerate(self.categories)}
+
+    def image_dir(self, split: str) -> str:
+        """Return the image folder of ``split`` below the data root."""
+        return self.images.format(split=split)
+
+    def label_path(self, split: str) -> str:
+        """Return the label file or folder of ``split`` below the data root."""
+        return self.labels.format(split=split)
+
+
+_DET_IMAGES = "images/100k/{split}"
+_SEG_IMAGES = "images/10k/{split}"
+
+TASKS: Mapping[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            *("det", "Object Detection", "det", "mmdet"),
+            *((*_OBJECTS, "traffic light", "traffic sign"), 1),
+            *(_DET_IMAGES, "labels/det_20/det_{split}.json", "det.json", "AP"),
+            "100K images with boxes of 10 categories",
+        ),
+        Task(
+            *("ins_seg", "Instance Segmentation", "ins_seg", "mmdet", _OBJECTS, 1),
+            *(_SEG_IMAGES, "labels/ins_seg/bitmasks/{split}", "bitmasks", "AP"),
+            "10K images with a mask for each object of 8 categories",
+        ),
+        Task(
+            *("sem_seg", "Semantic Segmentation", "sem_seg", "mmseg", _SEMANTIC, 0),
+            *(_SEG_IMAGES, "labels/sem_seg/masks/{split}", "sem_seg.json", "mIoU"),
+            "10K images, each pixel one of 19 classes",
+        ),
+        Task(
+            *("drivable", "Drivable Area", "drivable", "mmseg", ("direct", "alternative", "background"), 0),
+            *(_DET_IMAGES, "labels/drivable/masks/{split}", "drivable.json", "mIoU"),
+            "100K images, each pixel direct, alternative or not drivable",
+        ),
+        Task(
+            *("pan_seg", "Panoptic Segmentation", "pan_seg", "mmdet", _STUFF + _THINGS, 1),
+            *(_SEG_IMAGES, "labels/pan_seg/bitmasks/{split}", "pan_seg.json", "PQ"),
+            "10K images, each pixel a segment of 10 things or 30 kinds of stuff",
+        ),
+        Task(
+            *("tagging", "Image Tagging", None, "mmpretrain", (), 0),
+            *(_DET_IMAGES, "labels/det_20/det_{split}.json", "tagging.json", "accuracy"),
+            "100K images with weather, scene and time of day",
+        ),
+        Task(
+            *("pose", "Pose Estimation", "pose", "mmpose", ("pedestrian",), 1),
+            *(_DET_IMAGES, "labels/pose_21/pose_{split}.json", "result_keypoints.json", "AP"),
+            "14K images with 18 joints of each person",
+        ),
+        Task(
+            *("mot", "Multiple Object Tracking", "box_track", "mmdet", _OBJECTS, 1),
+            *("images/track/{split}", "labels/box_track_20/{split}", "box_track", "mMOTA"),
+            "2K videos with boxes of 8 categories followed through time",
+        ),
+        Task(
+            *("mots", "Multiple Object Tracking and Segmentation", "seg_track", "mmdet", _OBJECTS, 1),
+            *("images/seg_track_20/{split}", "labels/seg_track_20/bitmasks/{split}", "seg_track", "mMOTSA"),
+            "223 videos with masks of 8 categories followed through time",
+        ),
+    )
+}
+
+SPLITS = ("train", "val", "test")
+
+
+def get_task(name: str) -> Task:
+    """Return the task called ``name``.
+
+    Raises:
+        InputError: There is no such task; the message names the nearest.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    near = difflib.get_close_matches(name, TASKS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the tasks are {', '.join(TASKS)}"
+    raise InputError(f"there is no task {name!r}; {hint}")
