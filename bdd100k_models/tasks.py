@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bdd100k_models.errors import InputError
 
@@ -139,7 +139,6 @@ class Task:
     result_file: str
     metric: str
     description: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def palette(self) -> tuple[RGB, ...]:
@@ -160,60 +159,130 @@ class Task:
         return self.labels.format(split=split)
 
 
-_DET_IMAGES = "images/100k/{split}"
-_SEG_IMAGES = "images/10k/{split}"
+_IMAGES_100K = "images/100k/{split}"
+_IMAGES_10K = "images/10k/{split}"
 
-TASKS: Mapping[str, Task] = {
-    task.name: task
-    for task in (
-        Task(
-            *("det", "Object Detection", "det", "mmdet"),
-            *((*_OBJECTS, "traffic light", "traffic sign"), 1),
-            *(_DET_IMAGES, "labels/det_20/det_{split}.json", "det.json", "AP"),
-            "100K images with boxes of 10 categories",
-        ),
-        Task(
-            *("ins_seg", "Instance Segmentation", "ins_seg", "mmdet", _OBJECTS, 1),
-            *(_SEG_IMAGES, "labels/ins_seg/bitmasks/{split}", "bitmasks", "AP"),
-            "10K images with a mask for each object of 8 categories",
-        ),
-        Task(
-            *("sem_seg", "Semantic Segmentation", "sem_seg", "mmseg", _SEMANTIC, 0),
-            *(_SEG_IMAGES, "labels/sem_seg/masks/{split}", "sem_seg.json", "mIoU"),
-            "10K images, each pixel one of 19 classes",
-        ),
-        Task(
-            *("drivable", "Drivable Area", "drivable", "mmseg", ("direct", "alternative", "background"), 0),
-            *(_DET_IMAGES, "labels/drivable/masks/{split}", "drivable.json", "mIoU"),
-            "100K images, each pixel direct, alternative or not drivable",
-        ),
-        Task(
-            *("pan_seg", "Panoptic Segmentation", "pan_seg", "mmdet", _STUFF + _THINGS, 1),
-            *(_SEG_IMAGES, "labels/pan_seg/bitmasks/{split}", "pan_seg.json", "PQ"),
-            "10K images, each pixel a segment of 10 things or 30 kinds of stuff",
-        ),
-        Task(
-            *("tagging", "Image Tagging", None, "mmpretrain", (), 0),
-            *(_DET_IMAGES, "labels/det_20/det_{split}.json", "tagging.json", "accuracy"),
-            "100K images with weather, scene and time of day",
-        ),
-        Task(
-            *("pose", "Pose Estimation", "pose", "mmpose", ("pedestrian",), 1),
-            *(_DET_IMAGES, "labels/pose_21/pose_{split}.json", "result_keypoints.json", "AP"),
-            "14K images with 18 joints of each person",
-        ),
-        Task(
-            *("mot", "Multiple Object Tracking", "box_track", "mmdet", _OBJECTS, 1),
-            *("images/track/{split}", "labels/box_track_20/{split}", "box_track", "mMOTA"),
-            "2K videos with boxes of 8 categories followed through time",
-        ),
-        Task(
-            *("mots", "Multiple Object Tracking and Segmentation", "seg_track", "mmdet", _OBJECTS, 1),
-            *("images/seg_track_20/{split}", "labels/seg_track_20/bitmasks/{split}", "seg_track", "mMOTSA"),
-            "223 videos with masks of 8 categories followed through time",
-        ),
-    )
-}
+_TABLE = (
+    Task(
+        name="det",
+        title="Object Detection",
+        official="det",
+        library="mmdet",
+        categories=(*_OBJECTS, "traffic light", "traffic sign"),
+        first_id=1,
+        images=_IMAGES_100K,
+        labels="labels/det_20/det_{split}.json",
+        result_file="det.json",
+        metric="AP",
+        description="100K images with boxes of 10 categories",
+    ),
+    Task(
+        name="ins_seg",
+        title="Instance Segmentation",
+        official="ins_seg",
+        library="mmdet",
+        categories=_OBJECTS,
+        first_id=1,
+        images=_IMAGES_10K,
+        labels="labels/ins_seg/bitmasks/{split}",
+        result_file="bitmasks",
+        metric="AP",
+        description="10K images with a mask for each object of 8 categories",
+    ),
+    Task(
+        name="sem_seg",
+        title="Semantic Segmentation",
+        official="sem_seg",
+        library="mmseg",
+        categories=_SEMANTIC,
+        first_id=0,
+        images=_IMAGES_10K,
+        labels="labels/sem_seg/masks/{split}",
+        result_file="sem_seg.json",
+        metric="mIoU",
+        description="10K images, each pixel one of 19 classes",
+    ),
+    Task(
+        name="drivable",
+        title="Drivable Area",
+        official="drivable",
+        library="mmseg",
+        categories=("direct", "alternative", "background"),
+        first_id=0,
+        images=_IMAGES_100K,
+        labels="labels/drivable/masks/{split}",
+        result_file="drivable.json",
+        metric="mIoU",
+        description="100K images, each pixel direct, alternative or not drivable",
+    ),
+    Task(
+        name="pan_seg",
+        title="Panoptic Segmentation",
+        official="pan_seg",
+        library="mmdet",
+        categories=_STUFF + _THINGS,
+        first_id=1,
+        images=_IMAGES_10K,
+        labels="labels/pan_seg/bitmasks/{split}",
+        result_file="pan_seg.json",
+        metric="PQ",
+        description="10K images, each pixel a segment of 10 things or 30 kinds of stuff",
+    ),
+    Task(
+        name="tagging",
+        title="Image Tagging",
+        official=None,
+        library="mmpretrain",
+        categories=(),
+        first_id=0,
+        images=_IMAGES_100K,
+        labels="labels/det_20/det_{split}.json",
+        result_file="tagging.json",
+        metric="accuracy",
+        description="100K images with weather, scene and time of day",
+    ),
+    Task(
+        name="pose",
+        title="Pose Estimation",
+        official="pose",
+        library="mmpose",
+        categories=("pedestrian",),
+        first_id=1,
+        images=_IMAGES_100K,
+        labels="labels/pose_21/pose_{split}.json",
+        result_file="result_keypoints.json",
+        metric="AP",
+        description="14K images with 18 joints of each person",
+    ),
+    Task(
+        name="mot",
+        title="Multiple Object Tracking",
+        official="box_track",
+        library="mmdet",
+        categories=_OBJECTS,
+        first_id=1,
+        images="images/track/{split}",
+        labels="labels/box_track_20/{split}",
+        result_file="box_track",
+        metric="mMOTA",
+        description="2K videos with boxes of 8 categories followed through time",
+    ),
+    Task(
+        name="mots",
+        title="Multiple Object Tracking and Segmentation",
+        official="seg_track",
+        library="mmdet",
+        categories=_OBJECTS,
+        first_id=1,
+        images="images/seg_track_20/{split}",
+        labels="labels/seg_track_20/bitmasks/{split}",
+        result_file="seg_track",
+        metric="mMOTSA",
+        description="223 videos with masks of 8 categories followed through time",
+    ),
+)
+
+TASKS: Mapping[str, Task] = {task.name: task for task in _TABLE}
 
 SPLITS = ("train", "val", "test")
 
