@@ -1,0 +1,229 @@
+"""``bdd100k-models test TASK CONFIG_OR_NAME``, and each task folder's ``test.py``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bdd100k_models.errors import InputError, MissingFileError
+from bdd100k_models.tasks import SPLITS, TASKS, Task, get_task
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from bdd100k_models.datasets.images import ImageSet
+    from bdd100k_models.engine.test import TestReport
+
+_PROBLEMS_SHOWN = 10
+
+_EXAMPLES = """\
+examples:
+  {call} faster_rcnn_r50_fpn_1x_det_bdd100k --data-root data/bdd100k --format-dir out --eval
+  {call} configs/det/retinanet_r50_fpn_3x_det_bdd100k.py --checkpoint weights.pth --format-only --format-dir out
+  {call} faster_rcnn_r50_fpn_1x_det_bdd100k --images my_pictures --format-dir out --show-dir out/pictures
+  torchrun --nproc_per_node=4 {script} CONFIG --format-only --format-dir out --launcher pytorch
+"""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb ``test``."""
+    from bdd100k_models.cli import HelpFormatter
+
+    parser = subparsers.add_parser(
+        "test",
+        help="run a model over a split or a folder of images and write its predictions",
+        description="Run a model over a split or a folder of images; write its predictions in the official format.",
+        formatter_class=HelpFormatter,
+        epilog=_EXAMPLES.format(call="bdd100k-models test det", script="det/test.py"),
+    )
+    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(TASKS)}")
+    add_arguments(parser)
+
+
+def main(task: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a task folder's ``test.py``."""
+    from bdd100k_models.cli import HelpFormatter, run_command
+
+    parser = argparse.ArgumentParser(
+        description=f"Test a model of {get_task(task).title} on BDD100K.",
+        formatter_class=HelpFormatter,
+        epilog=_EXAMPLES.format(call="python test.py", script="test.py"),
+    )
+    parser.set_defaults(task=task)
+    add_arguments(parser)
+    return run_command(parser, arguments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that every task has."""
+    parser.set_defaults(run=run)
+    parser.add_argument("config", metavar="CONFIG_OR_NAME", help="a config file, or the name of a model of the zoo")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="weights: a file or URL (default: the config's load_from, from the zoo)"
+    )
+    _add_data_arguments(parser)
+    _add_output_arguments(parser)
+    _add_running_arguments(parser)
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data-root", metavar="ROOT", help="folder with images/ and labels/ (default: BDD100K_ROOT, or data/bdd100k)"
+    )
+    group.add_argument("--split", choices=SPLITS, help="split of the data set (default: val)")
+    group.add_argument("--images", metavar="DIR", type=Path, help="a folder of pictures instead, without labels")
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--format-dir", metavar="OUT", type=Path, help="folder of the predictions (default: work_dirs/NAME)"
+    )
+    group.add_argument("--format-only", action="store_true", help="write predictions without scoring them")
+    group.add_argument(
+        "--eval", nargs="*", metavar="METRIC", help="score with the official evaluation (metric names are ignored)"
+    )
+    group.add_argument("--out", metavar="FILE", type=Path, help="also pickle the results, as OpenMMLab 1.x did (.pkl)")
+    group.add_argument("--work-dir", metavar="DIR", type=Path, help="folder of the scores (default: the output folder)")
+    group.add_argument("--show-dir", metavar="DIR", type=Path, help="draw the predictions into this folder")
+    group.add_argument(
+        "--show-score-thr", metavar="SCORE", type=float, default=0.3, help="least score that is drawn (default: 0.3)"
+    )
+
+
+def _add_running_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running")
+    group.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: the GPU where there is one)")
+    group.add_argument("--batch-size", type=int, default=1, metavar="N", help="images a forward pass (default: 1)")
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="processes that read images (default: 1, or 6 with a GPU)"
+    )
+    group.add_argument("--amp", action="store_true", help="reduced precision: bfloat16 on the CPU, float16 on a GPU")
+    group.add_argument("--fuse-conv-bn", action="store_true", help="fold batch normalisation into convolutions")
+    group.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    group.add_argument(
+        "--cfg-options",
+        "--options",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="override entries of the config, e.g. model.test_cfg.rcnn.score_thr=0.1",
+    )
+    group.add_argument(
+        "--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="who started the processes"
+    )
+    group.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
+    group.add_argument("--gpu-collect", action="store_true", help="accepted; results never need collecting here")
+    group.add_argument("--tmpdir", help="accepted; results never need collecting here")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the verb; 0, or 1 when some images had problems."""
+    task = get_task(args.task)
+    _check_arguments(args)
+    from bdd100k_models.engine.config import load_config, parse_overrides
+    from bdd100k_models.zoo.records import resolve_config
+
+    path = resolve_config(task.name, args.config)
+    config = load_config(path, parse_overrides(args.cfg_options))
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+
+    from bdd100k_models.engine import distributed
+
+    device = distributed.choose_device(args.device)
+    distributed.start(args.launcher, device)
+    try:
+        return _run_joined(task, args, path, config, device)
+    finally:
+        distributed.stop()
+
+
+def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> int:
+    from bdd100k_models.engine import distributed
+    from bdd100k_models.engine.test import TestOptions, run_test
+    from bdd100k_models.engine.weights import find_weights
+
+    images = _choose_images(task, args, config)
+    if args.eval is not None and images.label_file is None:
+        raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
+    out_dir = args.format_dir or Path("work_dirs") / path.stem
+    options = TestOptions(
+        out_dir=out_dir,
+        weights=distributed.on_main(lambda: find_weights(args.checkpoint, config)),
+        device=device,
+        batch_size=args.batch_size,
+        workers=args.workers,
+        amp=args.amp,
+        fuse_conv_bn=args.fuse_conv_bn,
+        resume=args.resume,
+        show_dir=args.show_dir,
+        show_score_thr=args.show_score_thr,
+        raw_file=args.out,
+    )
+    report = run_test(task, config, images, options)
+    if report is None:
+        return 0
+    _print_report(report, out_dir)
+    if args.eval is not None:
+        assert images.label_file is not None
+        _score(task, images.label_file, report.result, args.work_dir or out_dir)
+    return 1 if report.problems else 0
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    if args.images is not None and (args.split is not None or args.data_root is not None):
+        raise InputError("--images names a folder of pictures; leave out --data-root and --split")
+    if args.format_only and args.eval is not None:
+        raise InputError("--format-only leaves out the scoring that --eval asks for; give one of them")
+    if args.workers is not None and args.workers < 0:
+        raise InputError(f"--workers must be 0 or more, not {args.workers}")
+
+
+def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> ImageSet:
+    from bdd100k_models.datasets.images import find_data_root, images_of_folder, images_of_labels, images_of_split
+
+    if args.images is not None:
+        return images_of_folder(args.images)
+    dataset = config.test_dataloader.dataset
+    root = find_data_root(args.data_root, dataset.get("data_root"))
+    # label files other than the task's own (a COCO conversion, say) are taken from the config
+    configured = dataset.get("ann_file")
+    own = {task.label_path(split) for split in SPLITS}
+    if args.split is None and configured and configured not in own:
+        label_file = root / configured
+        if not label_file.exists():
+            raise MissingFileError(f"{label_file}: no such label file (test_dataloader.dataset.ann_file)")
+        return images_of_labels(label_file, root / dataset.data_prefix["img"])
+    return images_of_split(task, root, args.split or "val")
+
+
+def _print_report(report: TestReport, out_dir: Path) -> None:
+    for problem in report.problems[:_PROBLEMS_SHOWN]:
+        kind = "warning" if problem.predicted else "error"
+        print(f"{kind}: {problem.name}: {problem.message}", file=sys.stderr)
+    if len(report.problems) > _PROBLEMS_SHOWN:
+        print(f"... and {len(report.problems) - _PROBLEMS_SHOWN} more", file=sys.stderr)
+    speed = f", {report.processed / report.seconds:.2f} images/s" if report.processed and report.seconds else ""
+    line = f"{report.images} images, {report.labels} labels{speed}: {report.result}"
+    if report.problems:
+        failed = sum(not problem.predicted for problem in report.problems)
+        line += f" ({failed} images failed, {len(report.problems) - failed} were unusual: {out_dir / 'errors.json'})"
+    print(line)
+
+
+def _score(task: Task, labels: Path, result: Path, folder: Path) -> None:
+    import msgspec
+
+    from bdd100k_models.evaluation.run import evaluate
+    from bdd100k_models.formats.files import write_bytes
+
+    scores = evaluate(task.name, labels, result)
+    print(scores.table())
+    path = folder / f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(scores.to_json()), indent=1))
+    print(f"scores: {path}")

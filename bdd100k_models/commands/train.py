@@ -1,0 +1,111 @@
+"""``bdd100k-models train TASK CONFIG_OR_NAME``, and each task folder's ``train.py``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bdd100k_models.tasks import TASKS, get_task
+
+_EXAMPLES = """\
+examples:
+  {call} faster_rcnn_r50_fpn_1x_det_bdd100k --data-root data/bdd100k
+  {call} faster_rcnn_r50_fpn_1x_det_bdd100k --resume
+  torchrun --nproc_per_node=8 {script} CONFIG --launcher pytorch
+  {call} CONFIG --auto-scale-lr --cfg-options train_dataloader.batch_size=2
+"""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb ``train``."""
+    from bdd100k_models.cli import HelpFormatter
+
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model, resumable and distributed",
+        description="Train a model with its published recipe; score the validation split as the official tool does.",
+        formatter_class=HelpFormatter,
+        epilog=_EXAMPLES.format(call="bdd100k-models train det", script="det/train.py"),
+    )
+    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(TASKS)}")
+    add_arguments(parser)
+
+
+def main(task: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a task folder's ``train.py``."""
+    from bdd100k_models.cli import HelpFormatter, run_command
+
+    parser = argparse.ArgumentParser(
+        description=f"Train a model of {get_task(task).title} on BDD100K.",
+        formatter_class=HelpFormatter,
+        epilog=_EXAMPLES.format(call="python train.py", script="train.py"),
+    )
+    parser.set_defaults(task=task)
+    add_arguments(parser)
+    return run_command(parser, arguments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that every task has."""
+    parser.set_defaults(run=run)
+    parser.add_argument("config", metavar="CONFIG_OR_NAME", help="a config file, or the name of a model of the zoo")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="checkpoints and logs (default: work_dirs/NAME)")
+    parser.add_argument(
+        "--data-root", metavar="ROOT", help="folder with images/ and labels/ (default: BDD100K_ROOT, ...)"
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="FILE",
+        help="go on from a checkpoint (default: the newest of the work folder)",
+    )
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights (fine-tuning)")
+    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the total batch size")
+    parser.add_argument("--no-validate", action="store_true", help="do not score the validation split")
+    parser.add_argument("--seed", type=int, help="seed of everything random")
+    parser.add_argument("--deterministic", action="store_true", help="only deterministic operators")
+    parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
+    parser.add_argument(
+        "--cfg-options", "--options", nargs="+", metavar="KEY=VALUE", help="override entries of the config"
+    )
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the verb."""
+    task = get_task(args.task)
+    if args.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+
+    from bdd100k_models.engine.config import load_config, parse_overrides
+    from bdd100k_models.engine.distributed import choose_device
+    from bdd100k_models.engine.train import TrainOptions, run_training
+    from bdd100k_models.zoo.records import resolve_config
+
+    path = resolve_config(task.name, args.config)
+    config = load_config(path, parse_overrides(args.cfg_options))
+    resume: bool | Path = bool(args.resume) if args.resume in (None, "auto") else Path(args.resume)
+    checkpoint = run_training(
+        config,
+        TrainOptions(
+            work_dir=args.work_dir or Path("work_dirs") / path.stem,
+            device=choose_device(args.device),
+            launcher=args.launcher,
+            data_root=args.data_root,
+            resume=resume,
+            weights=args.checkpoint,
+            amp=args.amp,
+            auto_scale_lr=args.auto_scale_lr,
+            seed=args.seed,
+            deterministic=args.deterministic,
+            validate=not args.no_validate,
+        ),
+    )
+    print(f"finished: {checkpoint}")
+    return 0

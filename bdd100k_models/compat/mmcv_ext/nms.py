@@ -1,0 +1,30 @@
+"""Non-maximum suppression with mmcv's arguments."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bdd100k_models.compat.mmcv_ext.precision import full_precision, widen
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    """Keep the boxes that no better-scored kept box overlaps by more than the threshold.
+
+    Args:
+        boxes: (N, 4) as ``x1, y1, x2, y2`` in pixels; N may be 0.
+        scores: (N,).
+        iou_threshold: In [0, 1]; an overlap equal to it is kept.
+        offset: 0, or 1 where ``x2`` and ``y2`` are inclusive, so that a width is ``x2 - x1 + 1``.
+
+    Returns:
+        (K,) int64 indices of the kept boxes, best score first.
+    """
+    if boxes.numel() == 0:
+        return torch.empty(0, dtype=torch.long, device=boxes.device)
+    corners, scores = widen(boxes), widen(scores)
+    if offset:
+        corners = torch.cat([corners[:, :2], corners[:, 2:] + offset], dim=1)
+    with full_precision(boxes):
+        kept: Tensor = torch.ops.torchvision.nms(corners, scores.to(corners.dtype), iou_threshold)
+    return kept

@@ -1,0 +1,19 @@
+"""In which precision an operator computes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def widen(tensor: Tensor) -> Tensor:
+    """Return the tensor in the precision to compute in: float64 as it is, everything else as float32.
+
+    torchvision's kernels know bfloat16 on no device and float16 on CUDA only.
+    """
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Return a context in which autocast leaves the types of the tensor's device alone."""
+    return torch.autocast(tensor.device.type, enabled=False)

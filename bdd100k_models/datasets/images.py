@@ -1,0 +1,203 @@
+"""Which images a run is about, and reading them with every fault noticed."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from bdd100k_models.errors import ImageError, InputError, MissingFileError
+from bdd100k_models.formats.coco import load_any_frames
+from bdd100k_models.formats.scalabel import frames_by_name
+from bdd100k_models.tasks import IMAGE_SIZE, SPLITS, Task
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class ImageItem:
+    """One image of a run.
+
+    Attributes:
+        name: Its name in the output.
+        path: Its file.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images of a run, in order.
+
+    Attributes:
+        items: The images.
+        label_file: Where their labels are, if anywhere.
+        expected_size: (height, width) that every image should have, or None where any size is right.
+        source: What to call the set in messages.
+    """
+
+    items: tuple[ImageItem, ...]
+    label_file: Path | None
+    expected_size: tuple[int, int] | None
+    source: str
+
+
+def find_data_root(given: str | os.PathLike[str] | None, configured: str | None = None) -> Path:
+    """Return the data set's folder: what was given, ``BDD100K_ROOT``, the config's, or ``data/bdd100k``.
+
+    Args:
+        given: The value of ``--data-root``, or None.
+        configured: ``data_root`` of the config, or None.
+
+    Raises:
+        MissingFileError: None of them is a folder.
+    """
+    if given is not None or "BDD100K_ROOT" in os.environ:
+        origin = "--data-root" if given is not None else "BDD100K_ROOT"
+        root = Path(given if given is not None else os.environ["BDD100K_ROOT"])
+        if not root.is_dir():
+            raise MissingFileError(f"{root}: no such folder ({origin}); name the folder that holds images/ and labels/")
+        return root
+    candidates = [Path(configured)] if configured else []
+    candidates += [Path("data/bdd100k"), Path("../data/bdd100k")]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise MissingFileError(
+        "the data set was not found at data/bdd100k; name its folder with --data-root ROOT or BDD100K_ROOT, "
+        "or run on your own pictures with --images DIR"
+    )
+
+
+def images_of_folder(folder: Path) -> ImageSet:
+    """Take every image file of a folder (not of its sub-folders), by name; numbers in names count as numbers.
+
+    Raises:
+        MissingFileError: There is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder of images")
+    paths = [
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not paths:
+        raise MissingFileError(f"{folder}: no images in this folder ({', '.join(IMAGE_SUFFIXES)} are looked for)")
+    paths.sort(key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
+    return ImageSet(tuple(ImageItem(path.name, path) for path in paths), None, None, str(folder))
+
+
+def images_of_labels(label_file: Path, image_dir: Path) -> ImageSet:
+    """Take the images that a label file lists, in its order.
+
+    Raises:
+        MissingFileError: The label file is not there.
+        LabelError: It is broken, or names an image twice.
+    """
+    frames = frames_by_name(load_any_frames(label_file), str(label_file))
+    items = tuple(ImageItem(name, image_dir / name) for name in frames)
+    if not items:
+        raise InputError(f"{label_file}: holds no frames; check that it is the label file of the split")
+    return ImageSet(items, label_file, IMAGE_SIZE, str(label_file))
+
+
+def images_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
+    """Take the images of a split: those its label file lists, or its whole folder where there are no labels.
+
+    Raises:
+        InputError: There is no such split.
+        MissingFileError: Neither labels nor images are there.
+    """
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
+    label_file = data_root / task.label_path(split)
+    image_dir = data_root / task.image_dir(split)
+    if label_file.exists():
+        if not image_dir.is_dir():
+            raise MissingFileError(f"{image_dir}: no such folder; download the images, or name the right --data-root")
+        return images_of_labels(label_file, image_dir)
+    if not image_dir.is_dir():
+        raise MissingFileError(
+            f"{data_root}: holds neither {label_file.name} nor {task.image_dir(split)}; check --data-root"
+        )
+    folder = images_of_folder(image_dir)
+    return ImageSet(folder.items, None, IMAGE_SIZE, folder.source)
+
+
+def read_image(path: Path, expected_size: tuple[int, int] | None = None) -> tuple[npt.NDArray[np.uint8], str | None]:
+    """Read an image as the models expect it.
+
+    OpenCV decodes the pixels (the published models were evaluated with its decoder); Pillow only looks at the header.
+
+    Args:
+        path: An image file.
+        expected_size: (height, width) that it should have, or None.
+
+    Returns:
+        Pixels (height, width, 3), uint8, blue-green-red; and a remark when the image had to be converted or has
+        another size than expected, else None.
+
+    Raises:
+        ImageError: The file is missing, empty, cut off or no image.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError("no such file") from None
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from None
+    if not data:
+        raise ImageError("the file is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            header = Image.open(io.BytesIO(data))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise ImageError("not an image that can be read") from None
+    if not _is_complete(data, header):
+        raise ImageError("the file is cut off; copy or download it again")
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise ImageError("not an image that can be read")
+    remarks = []
+    if header.mode != "RGB":
+        remarks.append(f"{_MODE_NAMES.get(header.mode, header.mode)} image, converted to 8-bit colour")
+    elif "bits" in header.info or getattr(header, "bits", 8) > 8 or _png_depth(data) == 16:
+        remarks.append("16-bit image, converted to 8-bit colour")
+    height, width = pixels.shape[:2]
+    if expected_size is not None and (height, width) != expected_size:
+        remarks.append(f"{width}x{height} pixels instead of {expected_size[1]}x{expected_size[0]}")
+    return pixels, "; ".join(remarks) or None
+
+
+_MODE_NAMES = {"L": "grey", "LA": "grey", "CMYK": "CMYK", "P": "palette", "RGBA": "transparent", "1": "black-and-white"}
+_MODE_NAMES |= dict.fromkeys(("I;16", "I;16B", "I;16L", "I"), "16-bit grey")
+
+
+def _png_depth(data: bytes) -> int:
+    """Return the bits a channel of a PNG, which Pillow hides by converting 16-bit colour to 8, or 0."""
+    return data[24] if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) > 24 else 0
+
+
+def _is_complete(data: bytes, header: Image.Image) -> bool:
+    """Tell whether all of the image is there; OpenCV fills what is missing with grey and does not say so."""
+    tail = data[-4096:]
+    if (header.format == "JPEG" and b"\xff\xd9" in tail) or (header.format == "PNG" and b"IEND" in tail):
+        return True
+    try:
+        header.load()
+    except (OSError, SyntaxError, ValueError, EOFError):
+        return False
+    return True

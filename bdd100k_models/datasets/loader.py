@@ -1,0 +1,102 @@
+"""Batches for inference: images read, checked and prepared by worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.dataset import Compose
+from torch.utils.data import DataLoader, Dataset
+
+from bdd100k_models.datasets.images import ImageSet, read_image
+from bdd100k_models.engine.shards import Problem
+from bdd100k_models.errors import ConfigError, ImageError
+
+
+@dataclass
+class Batch:
+    """Some images of a run.
+
+    Attributes:
+        indices: Place of each readable image in the run's order.
+        data: ``inputs`` and ``data_samples`` as the model takes them, one entry an index.
+        remarks: What was unusual about an image that is in ``indices``, by index.
+        failures: What was wrong with the others, by index.
+    """
+
+    indices: list[int] = field(default_factory=list)
+    data: dict[str, list[Any]] = field(default_factory=lambda: {"inputs": [], "data_samples": []})
+    remarks: dict[int, Problem] = field(default_factory=dict)
+    failures: dict[int, Problem] = field(default_factory=dict)
+
+
+class InferenceImages(Dataset[Batch]):
+    """Maps a number to a prepared batch; which images form a batch is fixed beforehand.
+
+    Args:
+        images: The run's images.
+        batches: Indices of the images of each batch.
+        pipeline: The config's test pipeline, which begins with ``LoadImageFromFile``.
+
+    Raises:
+        ConfigError: The pipeline begins with something else, or cannot be built.
+    """
+
+    def __init__(self, images: ImageSet, batches: Sequence[Sequence[int]], pipeline: Sequence[dict[str, Any]]) -> None:
+        if not pipeline or pipeline[0]["type"].rpartition(".")[2] != "LoadImageFromFile":
+            raise ConfigError("test_pipeline must begin with LoadImageFromFile")
+        self.images = images
+        self.batches = batches
+        self.as_float = bool(pipeline[0].get("to_float32", False))
+        try:
+            self.transform = Compose([step for step in pipeline[1:] if step["type"] != "LoadAnnotations"])
+        except (KeyError, TypeError, AssertionError) as error:
+            raise ConfigError(f"test_pipeline cannot be built ({error})") from None
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        batch = Batch()
+        for index in self.batches[number]:
+            item = self.images.items[index]
+            try:
+                pixels, remark = read_image(item.path, self.images.expected_size)
+            except ImageError as error:
+                batch.failures[index] = Problem(name=item.name, message=str(error))
+                continue
+            if remark is not None:
+                batch.remarks[index] = Problem(name=item.name, message=remark, predicted=True)
+            packed = self.transform(
+                {
+                    "img": pixels.astype(np.float32) if self.as_float else pixels,
+                    "img_path": str(item.path),
+                    "img_id": index,
+                    "img_shape": pixels.shape[:2],
+                    "ori_shape": pixels.shape[:2],
+                }
+            )
+            batch.indices.append(index)
+            batch.data["inputs"].append(packed["inputs"])
+            batch.data["data_samples"].append(packed["data_samples"])
+        return batch
+
+
+def _begin_worker(_: int) -> None:
+    cv2.setNumThreads(1)  # the workers themselves are the parallelism
+
+
+def load_batches(dataset: InferenceImages, workers: int, pin_memory: bool) -> Iterator[Batch]:
+    """Yield the batches in order, prepared ahead by ``workers`` processes (0: in this one)."""
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=_begin_worker,
+        pin_memory=pin_memory,
+        prefetch_factor=2 if workers else None,
+    )
+    yield from loader

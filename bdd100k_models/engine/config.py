@@ -1,0 +1,55 @@
+"""Configs, loaded with overrides and with every failure explained."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+from bdd100k_models.errors import ConfigError, InputError, MissingFileError
+
+
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a config and its bases, then apply ``--cfg-options``.
+
+    Args:
+        path: The config file.
+        overrides: Values by dotted key, such as ``{"model.test_cfg.rcnn.score_thr": 0.1}``.
+
+    Raises:
+        MissingFileError: The file or one of its bases is not there.
+        ConfigError: It is not valid Python, a base cannot be merged, or an override does not fit.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such config")
+    try:
+        config = Config.fromfile(path, import_custom_modules=False)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: a file that it builds on is missing ({error})") from None
+    except (SyntaxError, NameError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read as a config ({type(error).__name__}: {error})") from None
+    if overrides:
+        try:
+            config.merge_from_dict(dict(overrides))
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise ConfigError(f"--cfg-options does not fit {path.name}: {error}") from None
+    return config
+
+
+def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
+    """Parse ``KEY=VALUE`` words as OpenMMLab does: numbers, booleans, None, lists in brackets, else text.
+
+    Raises:
+        InputError: A word has no ``=``.
+    """
+    if not items:
+        return {}
+    if wrong := [item for item in items if "=" not in item]:
+        raise InputError(f"--cfg-options takes KEY=VALUE, not {wrong[0]!r}")
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--values", nargs="+", action=DictAction)
+    values: dict[str, Any] = parser.parse_args(["--values", *items]).values
+    return values

@@ -1,0 +1,95 @@
+"""Several processes: started by torchrun, SLURM or MPI, or just one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from mmengine import dist
+
+from bdd100k_models.errors import InputError, ZooError
+
+LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+
+Result = TypeVar("Result")
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Return the device to run on.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:1`` ...; None takes the GPU where there is one.
+
+    Raises:
+        InputError: The name is not a device of this machine.
+    """
+    available = torch.cuda.is_available()
+    try:
+        device = torch.device(name or ("cuda" if available else "cpu"))
+    except RuntimeError:
+        raise InputError(f"there is no device {name!r}; use cpu, cuda or cuda:0") from None
+    if device.type == "cuda" and not available:
+        raise InputError("PyTorch finds no NVIDIA GPU here; run with --device cpu")
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"there is no {device}; this machine has {torch.cuda.device_count()} GPU(s)")
+    return device
+
+
+def start(launcher: str, device: torch.device) -> None:
+    """Join the other processes of a run; with ``none`` there are none.
+
+    Raises:
+        InputError: The launcher's environment is missing.
+    """
+    if launcher == "none":
+        return
+    if launcher == "pytorch" and "RANK" not in os.environ:
+        raise InputError(
+            "--launcher pytorch is for processes started by torchrun; start them with torchrun, or leave it out"
+        )
+    dist.init_dist(launcher, backend="nccl" if device.type == "cuda" else "gloo")
+
+
+def stop() -> None:
+    """Leave the group of processes, if any."""
+    if dist.is_distributed():
+        torch.distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """Return this process's number, from 0."""
+    return int(dist.get_rank())
+
+
+def world_size() -> int:
+    """Return how many processes take part."""
+    return int(dist.get_world_size())
+
+
+def barrier() -> None:
+    """Wait for the others."""
+    dist.barrier()
+
+
+def on_main(work: Callable[[], Result]) -> Result:
+    """Do something on rank 0 alone and give its result, or its error, to all.
+
+    Raises:
+        ZooError: What ``work`` raised, on every rank, so that none is left waiting.
+    """
+    if world_size() == 1:
+        return work()
+    outcome: list[Result | ZooError | None] = [None]
+    if rank() == 0:
+        try:
+            outcome[0] = work()
+        except ZooError as error:
+            outcome[0] = error
+    dist.broadcast_object_list(outcome)
+    if isinstance(outcome[0], ZooError):
+        raise outcome[0]
+    return outcome[0]  # type: ignore[return-value]

@@ -1,0 +1,98 @@
+"""A config's model, built, filled with weights and made ready to run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+import bdd100k_models.registry  # noqa: F401
+from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.errors import ConfigError
+
+
+def build_model(config: Config) -> nn.Module:
+    """Build the model of a config on the CPU, in evaluation mode, with random weights.
+
+    Weights of a backbone that ``init_cfg`` names are not fetched: the checkpoint holds all of them.
+
+    Raises:
+        ConfigError: The config has no model, or one that its library does not know.
+    """
+    if "model" not in config:
+        raise ConfigError(f"{config.filename}: has no model; name a model's config, not one of its bases")
+    init_default_scope(config.get("default_scope", "mmdet"))
+    try:
+        model: nn.Module = MODELS.build(config.model)
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
+        raise ConfigError(f"{config.filename}: the model cannot be built ({error})") from None
+    return model.eval()
+
+
+def prepare_model(
+    config: Config,
+    weights: Path | None,
+    device: torch.device,
+    *,
+    fuse_conv_bn: bool = False,
+) -> nn.Module:
+    """Build a model, load its weights and put it on a device.
+
+    Convolutions run in channels-last memory, which changes the layout and not the arithmetic.
+
+    Args:
+        config: The model's config.
+        weights: A checkpoint, or None for random weights.
+        device: Where to run.
+        fuse_conv_bn: Fold batch normalisation into the convolutions before it.
+
+    Raises:
+        ConfigError: See :func:`build_model`.
+        CheckpointError: The weights are damaged, unsafe or of another model.
+    """
+    model = build_model(config)
+    if weights is not None:
+        load_weights(model, weights)
+    model = revert_sync_batchnorm(model)
+    if fuse_conv_bn:
+        from mmcv.cnn.utils import fuse_conv_bn as fuse
+
+        model = fuse(model)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    return model.eval()
+
+
+@contextlib.contextmanager
+def inference_mode(device: torch.device, amp: bool) -> Iterator[None]:
+    """Run without gradients and, if asked, in reduced precision: bfloat16 on the CPU, float16 on CUDA.
+
+    Keep it open over many images: autocast then converts the weights once.
+    """
+    dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=amp):
+        yield
+
+
+def predict(model: nn.Module, batch: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run a model on a batch as the data set's pipeline packs it.
+
+    Args:
+        model: The model.
+        batch: ``inputs``: uint8 images (3, height, width); ``data_samples``: one a image.
+
+    Returns:
+        One dict an image, with the task's predictions.
+    """
+    data = model.data_preprocessor(batch, False)
+    inputs = data["inputs"]
+    if isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
+        data["inputs"] = inputs.contiguous(memory_format=torch.channels_last)
+    samples = model(**data, mode="predict")
+    return [sample.to_dict() for sample in samples]

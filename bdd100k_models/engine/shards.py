@@ -1,0 +1,205 @@
+"""Results on their way to the final file: each rank appends to a shard of its own, one line an image.
+
+A line is a JSON object with the image's index, so a shard needs no order and any number of ranks can share the work,
+now or after a resume. A line that was cut off by a kill or a full disk is dropped when the run goes on. Memory holds
+one offset an image, never a result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import msgspec
+
+from bdd100k_models.errors import OutputError
+from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+
+_FOLDER = ".unfinished"
+_RUN_FILE = "run.json"
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """What was wrong with one image.
+
+    Attributes:
+        name: The image.
+        message: What was wrong, in one line.
+        predicted: Whether there are predictions for it all the same.
+    """
+
+    name: str
+    message: str
+    predicted: bool = False
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One line of a shard."""
+
+    index: int
+    record: msgspec.Raw
+    problem: Problem | None = None
+
+
+class RunIdentity(msgspec.Struct, forbid_unknown_fields=True):
+    """What must be equal for a run to be continued: a digest of each thing that decides its results."""
+
+    task: str
+    model: str
+    weights: str
+    images: str
+    precision: str
+    batch_size: int
+
+    def difference(self, other: RunIdentity) -> str | None:
+        """Return the name of the first part in which two runs differ, or None."""
+        for part in self.__struct_fields__:
+            if getattr(self, part) != getattr(other, part):
+                return part.replace("_", " ")
+        return None
+
+
+class Shards:
+    """The unfinished results below an output folder.
+
+    Args:
+        out_dir: The run's output folder.
+        count: How many images the run has.
+    """
+
+    def __init__(self, out_dir: Path, count: int) -> None:
+        self.folder = out_dir / _FOLDER
+        self.count = count
+
+    def start(self, identity: RunIdentity) -> None:
+        """Begin anew: what an earlier run left unfinished is removed."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+        make_folder(self.folder)
+        write_bytes(self.folder / _RUN_FILE, msgspec.json.encode(identity))
+
+    def identity(self) -> RunIdentity | None:
+        """Return whose results lie here, or None when there are none."""
+        try:
+            return msgspec.json.decode((self.folder / _RUN_FILE).read_bytes(), type=RunIdentity)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def done(self) -> set[int]:
+        """Return the indices of the images that need not be done again.
+
+        Images that could not be read are not among them: their file may have been mended meanwhile.
+        """
+        return {entry.index for _, _, entry in self._entries() if _is_done(entry)}
+
+    def repair(self) -> None:
+        """Cut incomplete last lines off all shards; call it from one process while no other writes."""
+        for path in self._paths():
+            with path.open("r+b") as file:
+                keep = 0
+                for line in file:
+                    if line.endswith(b"\n"):
+                        keep += len(line)
+                file.truncate(keep)
+
+    def writer(self, rank: int) -> ShardWriter:
+        """Open the shard of a rank for appending."""
+        return ShardWriter(self.folder / f"rank{rank:03d}.jsonl")
+
+    def records(
+        self, record_type: type[Any], names: Sequence[str], problems: list[Problem]
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield name and record of every image in the data set's order.
+
+        Args:
+            record_type: What a record is decoded to.
+            names: The images' names, by index.
+            problems: Receives what was wrong with images, in the same order.
+
+        Raises:
+            OutputError: An image has no record.
+        """
+        offsets: list[tuple[Path, int] | None] = [None] * self.count
+        for path, offset, entry in self._entries():
+            # an image that failed and was done again after a resume has both lines
+            if offsets[entry.index] is None or _is_done(entry):
+                offsets[entry.index] = (path, offset)
+        decoder = msgspec.json.Decoder(Entry)
+        record_decoder = msgspec.json.Decoder(record_type)
+        with contextlib.ExitStack() as stack:
+            files: dict[Path, BinaryIO] = {}
+            for index, place in enumerate(offsets):
+                if place is None:
+                    raise OutputError(f"{self.folder}: no result for {names[index]}; run again with --resume")
+                path, offset = place
+                if path not in files:
+                    files[path] = stack.enter_context(path.open("rb"))
+                files[path].seek(offset)
+                entry = decoder.decode(files[path].readline())
+                if entry.problem is not None:
+                    problems.append(entry.problem)
+                yield names[index], record_decoder.decode(entry.record)
+
+    def remove(self) -> None:
+        """Delete the shards, once the final file stands."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("rank*.jsonl"))
+
+    def _entries(self) -> Iterator[tuple[Path, int, Entry]]:
+        decoder = msgspec.json.Decoder(Entry)
+        for path in self._paths():
+            offset = 0
+            with path.open("rb") as file:
+                for line in file:
+                    if line.endswith(b"\n"):
+                        with contextlib.suppress(msgspec.DecodeError):
+                            entry = decoder.decode(line)
+                            if entry.index < self.count:
+                                yield path, offset, entry
+                    offset += len(line)
+
+
+def _is_done(entry: Entry) -> bool:
+    return entry.problem is None or entry.problem.predicted
+
+
+class ShardWriter:
+    """Appends entries to one shard; each is handed to the operating system before the next image begins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._encoder = msgspec.json.Encoder()
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise output_error(path, error) from None
+
+    def append(self, index: int, record: msgspec.Struct, problem: Problem | None = None) -> None:
+        """Write one image's result.
+
+        Raises:
+            OutputError: The disk is full or gone. What was appended before stays.
+        """
+        raw = msgspec.Raw(self._encoder.encode(record))
+        line = memoryview(self._encoder.encode(Entry(index=index, record=raw, problem=problem)) + b"\n")
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            raise output_error(self.path, error) from None
+
+    def __enter__(self) -> ShardWriter:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the shard."""
+        self._file.close()

@@ -1,0 +1,268 @@
+"""Inference over a split or a folder: stream the results, resume after anything, the same bytes every time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from mmengine.config import Config
+
+from bdd100k_models import __version__
+from bdd100k_models.datasets.images import ImageSet
+from bdd100k_models.datasets.loader import InferenceImages, load_batches
+from bdd100k_models.engine import distributed
+from bdd100k_models.engine.checkpoint import file_digest
+from bdd100k_models.engine.model import inference_mode, predict, prepare_model
+from bdd100k_models.engine.shards import Problem, RunIdentity, Shards, ShardWriter
+from bdd100k_models.errors import InputError
+from bdd100k_models.formats.files import make_folder, write_bytes
+from bdd100k_models.formats.results import ResultFormat, get_format
+from bdd100k_models.progress import ProgressBar
+from bdd100k_models.tasks import Task
+from bdd100k_models.visualization.gallery import Gallery
+
+_ERRORS_FILE = "errors.json"
+_FINISHED_FILE = "run.json"
+
+
+@dataclass
+class TestOptions:
+    """How to run; the attributes are the flags of the same name.
+
+    Attributes:
+        out_dir: Where the results go.
+        weights: The checkpoint.
+        device: Where the model runs.
+        batch_size: Images a forward pass.
+        workers: Processes that read images; None chooses.
+        amp: Reduced precision.
+        fuse_conv_bn: Fold batch normalisation into convolutions.
+        resume: Go on where an earlier run of the same model on the same images stopped.
+        show_dir: Where pictures of the predictions go, if anywhere.
+        show_score_thr: What is drawn has at least this score.
+        raw_file: Where to pickle the results as OpenMMLab 1.x did, if anywhere.
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    out_dir: Path
+    weights: Path
+    device: torch.device
+    batch_size: int = 1
+    workers: int | None = None
+    amp: bool = False
+    fuse_conv_bn: bool = False
+    resume: bool = False
+    show_dir: Path | None = None
+    show_score_thr: float = 0.3
+    raw_file: Path | None = None
+
+
+@dataclass
+class TestReport:
+    """What a run came to.
+
+    Attributes:
+        result: The official prediction file or folder.
+        images: How many images the run has.
+        labels: How many labels were written.
+        problems: Images that could not be used, or only after a conversion.
+        seconds: Time spent on inference in this process, without set-up.
+        processed: Images done in this process now (others were done before, or by others).
+    """
+
+    __test__ = False
+
+    result: Path
+    images: int
+    labels: int
+    problems: list[Problem] = field(default_factory=list)
+    seconds: float = 0.0
+    processed: int = 0
+
+
+def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions) -> TestReport | None:
+    """Run a model over images and write the official predictions.
+
+    The images are cut into batches in their order before the work is shared out, so the arithmetic of every image,
+    and with it each byte of the result, is the same for any number of processes and after any interruption.
+
+    Args:
+        task: The task.
+        config: The model's config.
+        images: What to run on.
+        options: How.
+
+    Returns:
+        The report on rank 0, None on the others.
+
+    Raises:
+        InputError: ``resume`` was asked for in a folder with another run's results.
+        ConfigError, CheckpointError: The model cannot be built or filled.
+        OutputError: The results cannot be written; what was written before is kept and can be resumed.
+    """
+    if options.batch_size < 1:
+        raise InputError(f"--batch-size must be at least 1, not {options.batch_size}")
+    result_format = get_format(task)
+    shards = Shards(options.out_dir, len(images.items))
+    identity = _identity(task, config, images, options)
+    if options.resume and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
+        return finished if distributed.rank() == 0 else None
+    done = distributed.on_main(lambda: _prepare_output(shards, identity, options))
+    batches = _batches(len(images.items), options.batch_size, done)
+    # dealt out like cards, so that ranks stay level
+    mine = batches[distributed.rank() :: distributed.world_size()]
+    dataset = InferenceImages(images, mine, config.test_dataloader.dataset.pipeline)
+    started = time.monotonic()
+    processed = 0
+    if batches:
+        model = prepare_model(config, options.weights, options.device, fuse_conv_bn=options.fuse_conv_bn)
+        started = time.monotonic()
+        with shards.writer(distributed.rank()) as writer, _gallery(task, images, options) as gallery:
+            processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
+    seconds = time.monotonic() - started
+    distributed.barrier()
+    if distributed.rank() != 0:
+        return None
+    report = _merge(shards, identity, images, result_format, options)
+    report.seconds, report.processed = seconds, processed
+    return report
+
+
+def _infer(
+    model: torch.nn.Module,
+    dataset: InferenceImages,
+    writer: ShardWriter,
+    gallery: Gallery | None,
+    result_format: ResultFormat,
+    options: TestOptions,
+    total: int,
+    done: int,
+) -> int:
+    workers = _worker_count(options)
+    processed = 0
+    ranks = distributed.world_size()
+    bar = ProgressBar(total, "test", done=done, visible=distributed.rank() == 0)
+    with bar, inference_mode(options.device, options.amp):
+        for batch in load_batches(dataset, workers, pin_memory=options.device.type == "cuda"):
+            for index, problem in batch.failures.items():
+                writer.append(index, result_format.empty(), problem)
+            samples = predict(model, batch.data) if batch.indices else []
+            for index, sample in zip(batch.indices, samples, strict=True):
+                record = result_format.encode(sample)
+                writer.append(index, record, batch.remarks.get(index))
+                if gallery is not None:
+                    gallery.add(index, record)
+            count = len(batch.indices) + len(batch.failures)
+            processed += count
+            bar.advance(count * ranks)
+    return processed
+
+
+def _merge(
+    shards: Shards, identity: RunIdentity, images: ImageSet, result_format: ResultFormat, options: TestOptions
+) -> TestReport:
+    names = [item.name for item in images.items]
+    problems: list[Problem] = []
+    if options.raw_file is not None:
+        result_format.write_pickle(shards.records(result_format.record_type, names, []), options.raw_file)
+    records = shards.records(result_format.record_type, names, problems)
+    path, labels = result_format.write(records, options.out_dir)
+    _write_problems(options.out_dir, problems)
+    finished = {"version": __version__, "identity": msgspec.to_builtins(identity), "labels": labels}
+    write_bytes(options.out_dir / _FINISHED_FILE, msgspec.json.format(msgspec.json.encode(finished), indent=1))
+    shards.remove()
+    return TestReport(result=path, images=len(names), labels=labels, problems=problems)
+
+
+def _write_problems(out_dir: Path, problems: list[Problem]) -> None:
+    path = out_dir / _ERRORS_FILE
+    if problems:
+        write_bytes(path, msgspec.json.format(msgspec.json.encode(problems), indent=1))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _prepare_output(shards: Shards, identity: RunIdentity, options: TestOptions) -> set[int]:
+    make_folder(options.out_dir)
+    earlier = shards.identity()
+    if not options.resume or earlier is None:
+        shards.start(identity)
+        return set()
+    if part := identity.difference(earlier):
+        raise InputError(
+            f"{options.out_dir}: the unfinished run here differs in its {part}; "
+            "use another --format-dir, or leave out --resume to begin anew"
+        )
+    shards.repair()
+    return shards.done()
+
+
+def _finished_report(
+    out_dir: Path, identity: RunIdentity, result_format: ResultFormat, count: int
+) -> TestReport | None:
+    """Return the report of an equal run that is already complete, if there is one without failed images."""
+    result = out_dir / result_format.result_path
+    try:
+        finished = msgspec.json.decode((out_dir / _FINISHED_FILE).read_bytes())
+        earlier = msgspec.convert(finished["identity"], RunIdentity)
+    except (FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
+        return None
+    if not result.exists() or identity.difference(earlier) or (out_dir / _ERRORS_FILE).exists():
+        return None
+    return TestReport(result=result, images=count, labels=int(finished["labels"]))
+
+
+def _batches(count: int, size: int, done: set[int]) -> list[range]:
+    """Cut ``count`` images into batches and drop those that are wholly done."""
+    batches = [range(start, min(start + size, count)) for start in range(0, count, size)]
+    return [batch for batch in batches if any(index not in done for index in batch)]
+
+
+def _identity(task: Task, config: Config, images: ImageSet, options: TestOptions) -> RunIdentity:
+    names = hashlib.sha256()
+    for item in images.items:
+        names.update(f"{item.name}\n".encode())
+    description = {"model": config.model, "pipeline": config.test_dataloader.dataset.pipeline}
+    model = hashlib.sha256(msgspec.json.encode(_plain(description), order="deterministic"))
+    precision = ("reduced" if options.amp else "full") + (" fused" if options.fuse_conv_bn else "")
+    return RunIdentity(
+        task=task.name,
+        model=model.hexdigest(),
+        weights=file_digest(options.weights),
+        images=names.hexdigest(),
+        precision=precision,
+        batch_size=options.batch_size,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Turn config nodes into builtins."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _worker_count(options: TestOptions) -> int:
+    if options.workers is not None:
+        return options.workers
+    # on the CPU the model needs the cores: one reader keeps far ahead of it
+    return 1 if options.device.type == "cpu" else 6
+
+
+@contextlib.contextmanager
+def _gallery(task: Task, images: ImageSet, options: TestOptions) -> Iterator[Gallery | None]:
+    if options.show_dir is None:
+        yield None
+        return
+    with Gallery(task, images, options.show_dir, options.show_score_thr) as gallery:
+        yield gallery

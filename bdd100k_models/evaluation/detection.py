@@ -1,0 +1,300 @@
+"""Detection: average precision and recall of boxes, with the numbers of the official tool."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bdd100k_models.errors import LabelError
+from bdd100k_models.evaluation import coco
+from bdd100k_models.evaluation.boxes import chunk_bounds, find_candidates, pair_ranges
+from bdd100k_models.evaluation.coco import Bools, Floats, Ints
+from bdd100k_models.evaluation.config import EvalConfig, default_config
+from bdd100k_models.evaluation.result import OVERALL, Result
+from bdd100k_models.formats.arrays import BoxTable
+from bdd100k_models.tasks import TASKS
+
+#: Pairs of boxes compared at a time: about 200 MB of temporary arrays.
+_PAIRS = 1 << 20
+
+#: By metric: the curve it averages, and the area range, number of detections and overlap it reads (None: all ten).
+_METRICS: dict[str, tuple[str, str, int, float | None]] = {
+    "AP": ("precision", "all", 100, None),
+    "AP50": ("precision", "all", 100, 0.5),
+    "AP75": ("precision", "all", 100, 0.75),
+    "APs": ("precision", "small", 100, None),
+    "APm": ("precision", "medium", 100, None),
+    "APl": ("precision", "large", 100, None),
+    "AR1": ("recall", "all", 1, None),
+    "AR10": ("recall", "all", 10, None),
+    "AR100": ("recall", "all", 100, None),
+    "ARs": ("recall", "small", 100, None),
+    "ARm": ("recall", "medium", 100, None),
+    "ARl": ("recall", "large", 100, None),
+}
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes of evaluated categories, a row each.
+
+    Attributes:
+        image: int64 (N,): index of the image.
+        category: int64 (N,): index of the category.
+        xywh: float64 (N, 4): left, top, width and height in pixels.
+        scores: float64 (N,): NaN in ground truth.
+        crowd: bool (N,): crowds and ignored regions.
+    """
+
+    image: Ints
+    category: Ints
+    xywh: Floats
+    scores: Floats
+    crowd: Bools
+
+    def take(self, order: npt.NDArray[np.int64] | Bools) -> Boxes:
+        """Return the rows that ``order`` chooses."""
+        return Boxes(
+            self.image[order], self.category[order], self.xywh[order], self.scores[order], self.crowd[order]
+        )
+
+
+class DetectionEvaluator:
+    """Scores detections against ground truth, given all at once or in parts.
+
+    Args:
+        config: Categories and names; the task's own by default.
+    """
+
+    def __init__(self, config: EvalConfig | None = None) -> None:
+        self.config = config or default_config(TASKS["det"])
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything processed."""
+        self._names: list[str] = []
+        self._seen: set[str] = set()
+        self._truths: list[Boxes] = []
+        self._predictions: list[Boxes] = []
+        self._missing = 0
+        self._foreign = 0
+
+    def process(self, truth: BoxTable, predictions: BoxTable) -> None:
+        """Add images: those of ``truth``, with the predictions of the same names.
+
+        An image without predictions counts as one where nothing was found; predictions for other images are left out.
+        Names that repeat are told apart by video, if every frame names one.
+
+        Raises:
+            LabelError: A name stands twice, a category is unknown, a prediction has no score, or there are predictions
+                but none is for an image of the ground truth.
+        """
+        known, image_of_frame = self._pair(truth, predictions)
+        first = len(self._names)
+        self._names.extend(truth.names)
+        self._missing += len(truth.names) - known
+        self._foreign += int((image_of_frame < 0).sum())
+        own = np.arange(len(truth.names), dtype=np.int64)
+        self._truths.append(_select(truth, own + first, self.config))
+        images = np.where(image_of_frame < 0, -1, image_of_frame + first)
+        self._predictions.append(_select(predictions, images, self.config, scored=True))
+
+    def _pair(self, truth: BoxTable, predictions: BoxTable) -> tuple[int, Ints]:
+        """Return how many true frames have predictions, and each predicted frame's true frame or -1."""
+        repeated = any(len(set(table.names)) < len(table.names) for table in (truth, predictions))
+        by_video = repeated and all(all(table.videos) for table in (truth, predictions))
+        keys = [_keys(table, by_video) for table in (truth, predictions)]
+        for table, names in zip((truth, predictions), keys, strict=True):
+            _refuse_repeated(table, names)
+        for index, name in enumerate(keys[0]):
+            if name in self._seen:
+                raise LabelError(f"{truth.files[index]}: frame {name} was processed before; give each image once")
+        position = {name: index for index, name in enumerate(keys[0])}
+        image_of_frame = np.array([position.get(name, -1) for name in keys[1]], dtype=np.int64)
+        known = int((image_of_frame >= 0).sum())
+        if keys[0] and keys[1] and not known:
+            raise LabelError(
+                f"{predictions.source}: none of its {len(keys[1])} frames (the first is {keys[1][0]}) is in the ground "
+                f"truth {truth.source}; these may be results for another split"
+            )
+        self._seen.update(keys[0])
+        return known, image_of_frame
+
+    def evaluate(self) -> Result:
+        """Return the scores of everything processed; all NaN if that holds no labels."""
+        truths, predictions = _concatenate(self._truths), _concatenate(self._predictions)
+        categories = self.config.categories
+        scores: dict[str, list[dict[str, float]]]
+        if len(predictions.image):
+            curves = _curves(_in_order(truths, self._names), _in_order(predictions, self._names), len(categories))
+            scores = {metric: _read(curves, metric, categories) for metric in _METRICS}
+        else:
+            present = set(truths.category.tolist())
+            rows = {name: 0.0 if index in present else float("nan") for index, name in enumerate(categories)}
+            overall = {OVERALL: 0.0 if present else float("nan")}
+            scores = {metric: [dict(rows), dict(overall)] for metric in _METRICS}
+        return Result("det", scores, detail={"AP": 0}, notes=self._notes(len(predictions.image)))
+
+    def _notes(self, found: int) -> tuple[str, ...]:
+        notes = []
+        if not self._names:
+            notes.append("the ground truth holds no frames")
+        if self._missing:
+            total = len(self._names)
+            notes.append(f"{self._missing} of {total} images have no predictions; they count as images with none found")
+        if self._foreign:
+            notes.append(f"{self._foreign} frames of the predictions are not in the ground truth; they are left out")
+        if not found:
+            notes.append("there are no predicted boxes; every score is 0")
+        return tuple(notes)
+
+
+def evaluate_detection(truth: BoxTable, predictions: BoxTable, *, config: EvalConfig | None = None) -> Result:
+    """Score predicted boxes against true ones.
+
+    Args:
+        truth: The ground truth; its frames are the images evaluated.
+        predictions: Predictions, each with a score.
+        config: Categories and names; the task's own by default.
+
+    Returns:
+        Twelve metrics in percent, by category and OVERALL. A category without countable objects has NaN and does not
+        enter OVERALL; everything is 0 where there are objects but no predictions.
+
+    Raises:
+        LabelError: See :meth:`DetectionEvaluator.process`.
+    """
+    evaluator = DetectionEvaluator(config)
+    evaluator.process(truth, predictions)
+    return evaluator.evaluate()
+
+
+def _keys(table: BoxTable, by_video: bool) -> list[str]:
+    if not by_video:
+        return table.names
+    return [f"{video}/{name}" for video, name in zip(table.videos, table.names, strict=True)]
+
+
+def _refuse_repeated(table: BoxTable, keys: Sequence[str]) -> None:
+    if len(set(keys)) == len(keys):
+        return
+    name = next(name for name, count in Counter(keys).items() if count > 1)
+    second = [index for index, key in enumerate(keys) if key == name][1]
+    raise LabelError(f"{table.files[second]}: frame {name} appears twice in {table.source}; keep one of them")
+
+
+def _select(table: BoxTable, images: Ints, config: EvalConfig, scored: bool = False) -> Boxes:
+    """Translate the categories of a table and keep the boxes that are evaluated.
+
+    Args:
+        table: Labels.
+        images: int64 (F,): image of each frame, -1 for a frame to leave out.
+        config: Categories and names.
+        scored: Whether each box must have a score.
+    """
+    meanings = [config.meaning(name) for name in table.category_names]
+    unknown = [index for index, meaning in enumerate(meanings) if meaning is None]
+    if unknown:
+        row = int(np.argmax(np.isin(table.category, unknown)))
+        raise LabelError(_unknown_category(table, row, config))
+    indices = [-1 if m is None or m.category is None else m.category for m in meanings]
+    ignoring = [m is not None and m.ignored for m in meanings]
+    category = np.array(indices, dtype=np.int64)[table.category] if indices else table.category.astype(np.int64)
+    ignored = np.array(ignoring, dtype=np.bool_)[table.category] if indices else table.ignored
+    image = images[table.frame] if len(images) else table.frame.astype(np.int64)
+    keep = table.has_box & (category >= 0) & (image >= 0)
+    if scored and (lacking := keep & np.isnan(table.scores)).any():
+        raise LabelError(f"{table.where(int(np.argmax(lacking)))}: score is missing; every prediction needs one")
+    x1, y1, x2, y2 = table.boxes[keep].T
+    return Boxes(
+        image[keep],
+        category[keep],
+        np.stack([x1, y1, x2 - x1 + 1, y2 - y1 + 1], axis=1),
+        table.scores[keep],
+        (table.crowd | table.ignored | ignored)[keep],
+    )
+
+
+def _unknown_category(table: BoxTable, row: int, config: EvalConfig) -> str:
+    name = table.category_names[int(table.category[row])]
+    if name is None:
+        return f"{table.where(row)}: category is missing; every label needs one of {', '.join(config.categories)}"
+    near = difflib.get_close_matches(name, [*config.categories, *config.name_mapping], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the categories are {', '.join(config.categories)}"
+    return f"{table.where(row)}: unknown category {name!r}; {hint}"
+
+
+def _concatenate(parts: Sequence[Boxes]) -> Boxes:
+    if not parts:
+        none = np.empty(0, np.int64)
+        return Boxes(none, none, np.empty((0, 4)), np.empty(0), np.empty(0, np.bool_))
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*((p.image, p.category, p.xywh, p.scores, p.crowd) for p in parts), strict=True)
+    return Boxes(*(np.concatenate(column) for column in columns))
+
+
+def _in_order(boxes: Boxes, names: Sequence[str]) -> Boxes:
+    """Number the images in the order of their names, which decides between detections of equal score."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    position = np.empty(len(names), np.int64)
+    position[order] = np.arange(len(names))
+    return Boxes(position[boxes.image], boxes.category, boxes.xywh, boxes.scores, boxes.crowd)
+
+
+def _curves(truths: Boxes, predictions: Boxes, kinds: int) -> coco.Curves:
+    """Match every prediction and accumulate; images are numbered in the order that ties follow."""
+    truth_groups = truths.image * kinds + truths.category
+    order = np.argsort(truth_groups, kind="stable")
+    truths, truth_groups = truths.take(order), truth_groups[order]
+    groups = predictions.image * kinds + predictions.category
+    order = np.lexsort((-predictions.scores, groups))
+    rank = coco.ranks(groups[order])
+    order, rank = order[rank < coco.OBJECTS.max_detections[-1]], rank[rank < coco.OBJECTS.max_detections[-1]]
+    predictions, groups = predictions.take(order), groups[order]
+
+    ignored = coco.outside_areas(_areas(truths), coco.OBJECTS) | truths.crowd[:, None]
+    outcomes = _outcomes(predictions, groups, truths, truth_groups, ignored)
+    counts = np.zeros((kinds, len(coco.OBJECTS.area_ranges)), np.int64)
+    np.add.at(counts, truths.category, ~ignored)
+    return coco.accumulate(outcomes, predictions.scores, predictions.category, rank, counts, coco.OBJECTS)
+
+
+def _areas(boxes: Boxes) -> Floats:
+    areas: Floats = boxes.xywh[:, 2] * boxes.xywh[:, 3]
+    return areas
+
+
+def _outcomes(predictions: Boxes, groups: Ints, truths: Boxes, truth_groups: Ints, ignored: Bools) -> coco.Outcomes:
+    """Match predictions, sorted by group and falling score, a run of groups at a time; uint8 (D, A, T)."""
+    outside = coco.outside_areas(_areas(predictions), coco.OBJECTS)
+    first, last = pair_ranges(groups, truth_groups)
+    outcomes = np.empty((*outside.shape, len(coco.IOU_THRESHOLDS)), np.uint8)
+    bounds = chunk_bounds(groups, last - first, _PAIRS)
+    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        run, low, high = slice(start, end), int(first[start]), int(last[end - 1])
+        candidates = find_candidates(
+            predictions.xywh[run], first[run] - low, last[run] - low, truths.xywh[low:high], truths.crowd[low:high]
+        )
+        outcomes[run] = coco.match(candidates, groups[run], outside[run], ignored[low:high], truths.crowd[low:high])
+    return outcomes
+
+
+def _read(curves: coco.Curves, metric: str, categories: Sequence[str]) -> list[dict[str, float]]:
+    """Average a curve for each category and over all of them."""
+    curve, area, limit, overlap = _METRICS[metric]
+    kind = list(coco.OBJECTS.area_ranges).index(area)
+    values = (
+        curves.precision[..., kind]
+        if curve == "precision"
+        else curves.recall[:, :, kind, coco.OBJECTS.max_detections.index(limit)]
+    )
+    if overlap is not None:
+        values = values[coco.IOU_THRESHOLDS == overlap]
+    rows = {name: coco.mean(values[..., index]) for index, name in enumerate(categories)}
+    return [rows, {OVERALL: coco.mean(values)}]

@@ -1,0 +1,68 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from bdd100k_models.errors import OutputError
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only when the block ends without an error.
+
+    Args:
+        path: The final name; its folder is made if needed.
+
+    Yields:
+        A binary file under a temporary name in the same folder.
+
+    Raises:
+        OutputError: The folder or file cannot be written, or the disk is full. What stood at ``path`` is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb", buffering=1 << 20) as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise output_error(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file at once; see :func:`atomic_writer` for what is raised."""
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        OutputError: It cannot be made, or is there and cannot be written into.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".write-test.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise output_error(path, error) from None
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Say in one line why ``path`` could not be written and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"{path}: the disk is full; free some space, then run again with --resume")
+    return OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another output folder")
