@@ -6,12 +6,14 @@ Importing this module is enough; configs name it in ``custom_imports`` so that O
 from __future__ import annotations
 
 from bdd100k_models import compat
+from bdd100k_models.compat.import_notes import without_import_remarks
 
 compat.activate()
 
-from mmdet.utils import register_all_modules  # noqa: E402
+with without_import_remarks():
+    from mmdet.utils import register_all_modules
 
-register_all_modules(init_default_scope=False)
+    register_all_modules(init_default_scope=False)
 
 from bdd100k_models.datasets import detection  # noqa: E402, F401
 from bdd100k_models.engine import metric  # noqa: E402, F401

@@ -11,6 +11,9 @@ def activate() -> None:
 
     Call it before importing ``mmdet``, ``mmseg``, ``mmpretrain`` or ``mmpose``. Safe to call again.
     """
-    from bdd100k_models.compat import mmcv_ext
+    from bdd100k_models.compat import imgaug, mmcv_ext, mmengine_load, xtcocotools
 
     mmcv_ext.install()
+    mmengine_load.install()
+    imgaug.install()
+    xtcocotools.install()

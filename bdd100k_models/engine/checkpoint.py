@@ -62,9 +62,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _explain_unpickling(path: Path, message: str) -> str:
     """Tell a file that would run code from one that is damaged."""
-    if match := re.search(r"Unsupported (?:global: GLOBAL |class |operand )([\w.]+)", message):
+    if match := re.search(r"[Uu]nsupported (?:global: )?(?:GLOBAL|class|operand) ([\w.]+)", message):
         return f"{path}: refused, since loading it would run code ({match.group(1)}); get weights from a trusted source"
-    if "Unsupported" in message or "not allowed" in message:
+    if "nsupported" in message or "not allowed" in message:
         return f"{path}: refused, since it holds more than weights; get weights from a trusted source"
     return f"{path}: damaged or cut off; download it again"
 

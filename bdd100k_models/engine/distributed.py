@@ -15,6 +15,8 @@ LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 
 Result = TypeVar("Result")
 
+_LEAST_THREADS = 2
+
 
 def choose_device(name: str | None) -> torch.device:
     """Return the device to run on.
@@ -37,6 +39,19 @@ def choose_device(name: str | None) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"there is no {device}; this machine has {torch.cuda.device_count()} GPU(s)")
     return device
+
+
+def set_cpu_threads() -> None:
+    """Share the cores among the processes of this machine, but give each at least two threads.
+
+    With one thread PyTorch 2.11 computes 1x1 convolutions by another algorithm: several times slower, and with another
+    rounding than with two or more (for which all counts agree), so results would depend on the number of processes.
+    """
+    if int(os.environ.get("OMP_NUM_THREADS", "0") or 0) >= _LEAST_THREADS:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(_LEAST_THREADS, cores // ranks))
 
 
 def start(launcher: str, device: torch.device) -> None:

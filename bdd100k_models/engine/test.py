@@ -110,23 +110,23 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     """
     if options.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, not {options.batch_size}")
+    distributed.set_cpu_threads()
     result_format = get_format(task)
     shards = Shards(options.out_dir, len(images.items))
     identity = _identity(task, config, images, options)
     if options.resume and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
         return finished if distributed.rank() == 0 else None
+    # the model first: a mistake in it must not cost what an earlier run left unfinished
+    model = prepare_model(config, options.weights, options.device, fuse_conv_bn=options.fuse_conv_bn)
+    pipeline = config.test_dataloader.dataset.pipeline
     done = distributed.on_main(lambda: _prepare_output(shards, identity, options))
     batches = _batches(len(images.items), options.batch_size, done)
     # dealt out like cards, so that ranks stay level
     mine = batches[distributed.rank() :: distributed.world_size()]
-    dataset = InferenceImages(images, mine, config.test_dataloader.dataset.pipeline)
+    dataset = InferenceImages(images, mine, pipeline)
     started = time.monotonic()
-    processed = 0
-    if batches:
-        model = prepare_model(config, options.weights, options.device, fuse_conv_bn=options.fuse_conv_bn)
-        started = time.monotonic()
-        with shards.writer(distributed.rank()) as writer, _gallery(task, images, options) as gallery:
-            processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
+    with shards.writer(distributed.rank()) as writer, _gallery(task, images, options) as gallery:
+        processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
     seconds = time.monotonic() - started
     distributed.barrier()
     if distributed.rank() != 0:

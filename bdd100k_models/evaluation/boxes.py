@@ -28,7 +28,8 @@ def overlaps(detections: Floats, truths: Floats, crowd: Bools) -> Floats:
     intersection = np.where(apart, 0.0, width * height)
     area = w1 * h1
     union = np.where(crowd, area, area + w2 * h2 - intersection)
-    return np.divide(intersection, union, out=np.zeros_like(union), where=~apart)
+    shares: Floats = np.divide(intersection, union, out=np.zeros_like(union), where=~apart)
+    return shares
 
 
 def pair_ranges(groups: Ints, truth_groups: Ints) -> tuple[Ints, Ints]:

@@ -19,9 +19,9 @@ Bools = npt.NDArray[np.bool_]
 Outcomes = npt.NDArray[np.uint8]
 
 #: Overlaps at which a detection counts, ten of them.
-IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
+IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10, dtype=np.float64)
 #: Recalls at which precision is read, 101 of them.
-RECALL_THRESHOLDS: Floats = np.linspace(0.0, 1.0, 101)
+RECALL_THRESHOLDS: Floats = np.linspace(0.0, 1.0, 101, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,16 @@ or JSON with ``name_mapping``, ``ignored_mapping``, ``remove_ignored``, ``ignore
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
+import msgspec.toml
+import msgspec.yaml
 
 from bdd100k_models.errors import ConfigError, MissingFileError
 from bdd100k_models.tasks import IGNORED_MAPPING, NAME_MAPPING, Task
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 #: The category that ignored labels get under ``ignored_as_class``.
 IGNORED = "ignored"
@@ -103,10 +98,7 @@ def load_config(path: str | Path) -> EvalConfig:
         ConfigError: The file cannot be parsed, a field is missing or has the wrong type, or a category stands twice.
     """
     file = Path(path)
-    try:
-        parsed = msgspec.convert(_parse(file), _File)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{file}: {error}; see the official toolkit's configs/det.toml for the form") from None
+    parsed = _parse(file)
     categories = tuple(_leaves(parsed.scalabel.categories))
     if len(set(categories)) != len(categories) or not categories:
         raise ConfigError(f"{file}: scalabel.categories must name each category once, and at least one")
@@ -121,27 +113,25 @@ def load_config(path: str | Path) -> EvalConfig:
     )
 
 
-def _parse(file: Path) -> Any:
+def _parse(file: Path) -> _File:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_bytes()
     except FileNotFoundError:
         raise MissingFileError(f"{file}: no such config file; leave --config out for the task's own") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error}); it must be TOML, YAML or JSON text") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); name a TOML, YAML or JSON file") from None
     try:
         if file.suffix == ".toml":
-            return tomllib.loads(text)
+            return msgspec.toml.decode(text, type=_File)
         if file.suffix in (".yaml", ".yml"):
-            import yaml
-
-            try:
-                return yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"{file}: not valid YAML ({str(error).splitlines()[0]})") from None
+            return msgspec.yaml.decode(text, type=_File)
         if file.suffix == ".json":
-            return msgspec.json.decode(text)
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
-        raise ConfigError(f"{file}: not valid {file.suffix[1:].upper()} ({error})") from None
+            return msgspec.json.decode(text, type=_File)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file}: {error}; see the official toolkit's configs/det.toml for the form") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"{file}: not valid {file.suffix[1:].upper()} ({problem}); correct or replace it") from None
     raise ConfigError(f"{file}: a config is a .toml, .yaml or .json file")
 
 

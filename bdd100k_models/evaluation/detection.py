@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ from bdd100k_models.evaluation.boxes import chunk_bounds, find_candidates, pair_
 from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.result import OVERALL, Result
-from bdd100k_models.formats.arrays import BoxTable
+from bdd100k_models.formats.arrays import BoxTable, table_from_frames
+from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.tasks import TASKS
 
 #: Pairs of boxes compared at a time: about 200 MB of temporary arrays.
@@ -59,9 +61,7 @@ class Boxes:
 
     def take(self, order: npt.NDArray[np.int64] | Bools) -> Boxes:
         """Return the rows that ``order`` chooses."""
-        return Boxes(
-            self.image[order], self.category[order], self.xywh[order], self.scores[order], self.crowd[order]
-        )
+        return Boxes(self.image[order], self.category[order], self.xywh[order], self.scores[order], self.crowd[order])
 
 
 class DetectionEvaluator:
@@ -150,16 +150,18 @@ class DetectionEvaluator:
         if self._foreign:
             notes.append(f"{self._foreign} frames of the predictions are not in the ground truth; they are left out")
         if not found:
-            notes.append("there are no predicted boxes; every score is 0")
+            notes.append("there are no predicted boxes of the evaluated categories")
         return tuple(notes)
 
 
-def evaluate_detection(truth: BoxTable, predictions: BoxTable, *, config: EvalConfig | None = None) -> Result:
+def evaluate_detection(
+    truth: BoxTable | Iterable[Frame], predictions: BoxTable | Iterable[Frame], *, config: EvalConfig | None = None
+) -> Result:
     """Score predicted boxes against true ones.
 
     Args:
-        truth: The ground truth; its frames are the images evaluated.
-        predictions: Predictions, each with a score.
+        truth: The ground truth, a table or frames; its frames are the images evaluated.
+        predictions: Predictions likewise, each with a score.
         config: Categories and names; the task's own by default.
 
     Returns:
@@ -170,8 +172,14 @@ def evaluate_detection(truth: BoxTable, predictions: BoxTable, *, config: EvalCo
         LabelError: See :meth:`DetectionEvaluator.process`.
     """
     evaluator = DetectionEvaluator(config)
-    evaluator.process(truth, predictions)
+    evaluator.process(_table(truth, "ground truth"), _table(predictions, "predictions"))
+    # the evaluator has taken what it needs; for millions of boxes the rest is worth freeing
+    del truth, predictions
     return evaluator.evaluate()
+
+
+def _table(data: BoxTable | Iterable[Frame], source: str) -> BoxTable:
+    return data if isinstance(data, BoxTable) else table_from_frames(data, source)
 
 
 def _keys(table: BoxTable, by_video: bool) -> list[str]:
@@ -276,7 +284,7 @@ def _outcomes(predictions: Boxes, groups: Ints, truths: Boxes, truth_groups: Int
     first, last = pair_ranges(groups, truth_groups)
     outcomes = np.empty((*outside.shape, len(coco.IOU_THRESHOLDS)), np.uint8)
     bounds = chunk_bounds(groups, last - first, _PAIRS)
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds):
         run, low, high = slice(start, end), int(first[start]), int(last[end - 1])
         candidates = find_candidates(
             predictions.xywh[run], first[run] - low, last[run] - low, truths.xywh[low:high], truths.crowd[low:high]
@@ -295,6 +303,6 @@ def _read(curves: coco.Curves, metric: str, categories: Sequence[str]) -> list[d
         else curves.recall[:, :, kind, coco.OBJECTS.max_detections.index(limit)]
     )
     if overlap is not None:
-        values = values[coco.IOU_THRESHOLDS == overlap]
+        values = values[np.flatnonzero(np.equal(coco.IOU_THRESHOLDS, overlap))]
     rows = {name: coco.mean(values[..., index]) for index, name in enumerate(categories)}
     return [rows, {OVERALL: coco.mean(values)}]

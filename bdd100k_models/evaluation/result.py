@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from bdd100k_models.errors import OutputError
+from bdd100k_models.formats.files import write_bytes
 
 OVERALL = "OVERALL"
 AVERAGE = "AVERAGE"
@@ -68,26 +67,37 @@ class Result:
                 flat.update({f"{metric}/{row}": score for row, score in groups[index].items()})
         return flat
 
+    def rows(self, metrics: Sequence[str] | None = None) -> list[list[str]]:
+        """Return the table's rows as text: the name, then one cell a metric.
+
+        Args:
+            metrics: Which metrics, in order; by default all that have rows.
+
+        Raises:
+            KeyError: A metric does not exist or has no rows.
+        """
+        tabular = {name: groups for name, groups in self.scores.items() if not isinstance(groups, (int, float))}
+        columns = [[row for group in tabular[name] for row in group.items()] for name in metrics or tabular]
+        return [[cells[0][0], *(_cell(value) for _, value in cells)] for cells in zip(*columns, strict=True)]
+
     def table(self) -> str:
         """Return the official tool's table: rows are categories, columns metrics, one decimal, `` - `` for NaN."""
-        columns = {name: groups for name, groups in self.scores.items() if not isinstance(groups, (int, float))}
-        if not columns:
+        tabular = {name: groups for name, groups in self.scores.items() if not isinstance(groups, (int, float))}
+        if not tabular:
             return ""
-        groups = next(iter(columns.values()))
-        rows = [row for group in groups for row in group]
-        cells = [[row for group in groups for row in group.values()] for groups in columns.values()]
-        index_width = max(map(len, rows))
-        texts = [[_cell(value) for value in column] for column in cells]
-        widths = [max(len(name), *map(len, text)) for name, text in zip(columns, texts, strict=True)]
-        header = " ".join([" " * index_width, *(n.rjust(w) for n, w in zip(columns, widths, strict=True))])
+        rows = self.rows()
+        index_width = max(len(row[0]) for row in rows)
+        # the official table comes from pandas, which leaves a space before the name of a numeric column
+        widths = [max(len(name) + 1, *(len(row[i]) for row in rows)) for i, name in enumerate(tabular, 1)]
+        header = " ".join([" " * index_width, *(n.rjust(w) for n, w in zip(tabular, widths, strict=True))])
         rule = "-" * len(header)
         lines = [header]
         start = 0
-        for group in groups:
+        for group in next(iter(tabular.values())):
             lines.append(rule)
-            for number, row in enumerate(group, start):
-                values = (text[number].rjust(width) for text, width in zip(texts, widths, strict=True))
-                lines.append(" ".join([row.ljust(index_width), *values]))
+            for name, *cells in rows[start : start + len(group)]:
+                padded = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+                lines.append(" ".join([name.ljust(index_width), *padded]))
             start += len(group)
         return "\n".join(lines) + "\n"
 
@@ -119,26 +129,13 @@ class Result:
         Raises:
             OutputError: The file cannot be written.
         """
-        target = Path(path)
-        temporary = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-            ) as stream:
-                temporary = stream.name
-                stream.write(self.to_json())
-            Path(temporary).replace(target)
-        except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
-            raise OutputError(f"{target}: cannot be written ({error.strerror}); choose another --out-file") from None
+        write_bytes(Path(path), self.to_json().encode())
 
 
 def _cell(value: float) -> str:
-    """Format a cell: integers whole, NaN as the official tool's `` - ``."""
+    """Format a cell: integers whole and with room for a sign, NaN as the official tool's `` - ``."""
     if isinstance(value, int):
-        return str(value)
+        return f"{value: d}"
     return " - " if math.isnan(value) else f"{value:.1f}"
 
 

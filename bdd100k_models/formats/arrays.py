@@ -223,7 +223,7 @@ class _Builder:
         if np.isinf(scores[row]):
             raise LabelError(f"{where}: score is {scores[row]}; it must be a finite number")
         if absurd[row]:
-            raise LabelError(f"{where}: box2d ({x1}, {y1}, {x2}, {y2}) is not finite; give it in pixels")
+            raise LabelError(f"{where}: box2d ({x1}, {y1}, {x2}, {y2}) is too large for any image; give pixels")
         low, high, start, end = ("x1", "x2", x1, x2) if width[row] < -_SLACK else ("y1", "y2", y1, y2)
         raise LabelError(f"{where}: box2d has {high} = {end} below {low} = {start}; write corners in order")
 
@@ -260,20 +260,15 @@ def _read_file(file: Path, builder: _Builder) -> None:
     try:
         with file.open("rb") as stream:
             if os.fstat(stream.fileno()).st_size and file.is_file():
-                with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                    _decode_mapped(text, str(file), builder)
+                # not closed by hand: it goes with the last view into it, which an error may still hold
+                text = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+                _decode(memoryview(text), str(file), builder)
             else:
                 _decode(stream.read(), str(file), builder)
     except FileNotFoundError:
         raise MissingFileError(f"{file}: no such label file; check the path, or the data root and split") from None
     except OSError as error:
         raise LabelError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def _decode_mapped(text: mmap.mmap, where: str, builder: _Builder) -> None:
-    """Decode a mapped file; every view into it is gone before the map closes."""
-    with memoryview(text) as view:
-        _decode(view, where, builder)
 
 
 def _decode(text: memoryview | bytes, where: str, builder: _Builder) -> None:

@@ -17,15 +17,22 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NoReturn, Protocol
 
+import torch
+
 from bdd100k_models.compat.mmcv_ext import deform_conv, focal_loss, nms, psa_mask, roi_align
 from bdd100k_models.errors import UnsupportedOpError
 
 NAME = "mmcv._ext"
-COMPILE = "MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall onedl-mmcv"
 
 
 class _Refusal(Protocol):
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn: ...
+
+
+def _compile_command() -> str:
+    """Return what compiles the installed mmcv; the build finds torch, and so builds operators, only unisolated."""
+    version = importlib.import_module("mmcv").__version__
+    return f"pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall onedl-mmcv=={version}"
 
 
 def _refuse(op: str) -> _Refusal:
@@ -33,8 +40,8 @@ def _refuse(op: str) -> _Refusal:
 
     def refuse(*args: Any, **kwargs: Any) -> NoReturn:
         raise UnsupportedOpError(
-            f"mmcv's operator {op!r} is not among those that run on torchvision; "
-            f"with a C++ compiler (for CUDA also nvcc) at hand, compile mmcv: {COMPILE}"
+            f"mmcv's operator {op!r} is not among those that run on torchvision's kernels; "
+            f"compile mmcv (needs a C++ compiler, setuptools and wheel, for CUDA also nvcc): {_compile_command()}"
         )
 
     refuse.__name__ = refuse.__qualname__ = op
@@ -79,6 +86,21 @@ def _build() -> _Extension:
     return extension
 
 
+def _require_kernels() -> None:
+    """Load torchvision's kernels.
+
+    Raises:
+        UnsupportedOpError: They are not there: torchvision was built for another torch, or without them.
+    """
+    advice = "install a torchvision of the same release and build as torch, both from the same package index"
+    try:
+        torchvision = importlib.import_module("torchvision")
+    except (ImportError, RuntimeError) as error:
+        raise UnsupportedOpError(f"torchvision does not import ({error}); {advice}") from error
+    if not hasattr(torch.ops.torchvision, "nms"):
+        raise UnsupportedOpError(f"torchvision {torchvision.__version__} has no kernels for this torch; {advice}")
+
+
 def install() -> None:
     """Register the operators as ``mmcv._ext`` unless a compiled module of that name imports. Safe to call again.
 
@@ -86,6 +108,7 @@ def install() -> None:
 
     Raises:
         ModuleNotFoundError: mmcv is not installed.
+        UnsupportedOpError: torchvision's kernels are not there.
     """
     mmcv = importlib.import_module("mmcv")
     try:
@@ -94,10 +117,11 @@ def install() -> None:
         if not (isinstance(error, ModuleNotFoundError) and error.name == NAME):
             warnings.warn(
                 f"mmcv's compiled operators do not import ({error}); "
-                f"torchvision's take their place. To have them back: {COMPILE}",
+                f"torchvision's take their place. To have them back: {_compile_command()}",
                 RuntimeWarning,
                 stacklevel=2,
             )
+        _require_kernels()
         extension = _build()
         sys.modules[NAME] = extension
         vars(mmcv)["_ext"] = extension

@@ -41,9 +41,7 @@ class _Gradients(NamedTuple):
     bias: Tensor
 
 
-def _convolve(
-    input: Tensor, weight: Tensor, offset: Tensor, mask: Tensor, bias: Tensor, geometry: _Geometry
-) -> Tensor:
+def _convolve(input: Tensor, weight: Tensor, offset: Tensor, mask: Tensor, bias: Tensor, geometry: _Geometry) -> Tensor:
     with full_precision(input):
         output: Tensor = torch.ops.torchvision.deform_conv2d(
             widen(input), widen(weight), widen(offset), widen(mask), widen(bias), *geometry
@@ -103,7 +101,7 @@ def forward(
         weight: See the module.
         offset: See the module.
         output: Written.
-        columns: Scratch memory, unused.
+        columns: Scratch memory; used in the backward pass.
         ones: Scratch memory, unused.
         kW: Kernel width.
         kH: Kernel height.
@@ -152,12 +150,15 @@ def backward_input(
 ) -> None:
     """Fill ``grad_input`` and ``grad_offset``, shaped like ``input`` and ``offset``, from ``grad_output``.
 
-    The other arguments are those of :func:`forward`.
+    torchvision computes the weight's gradient along with these; ``columns`` takes it to
+    :func:`backward_parameters`, which mmcv calls next with the same ``columns`` if it wants it at all. The other
+    arguments are those of :func:`forward`.
     """
     geometry = _Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group, use_mask=False)
     gradients = _differentiate(grad_output, input, weight, offset, _no_mask(input), _no_bias(weight), geometry)
     grad_input.copy_(gradients.input)
     grad_offset.copy_(gradients.offset)
+    columns.resize_(weight.shape).copy_(gradients.weight)
 
 
 def backward_parameters(
@@ -183,9 +184,13 @@ def backward_parameters(
 ) -> None:
     """Add ``scale`` times the weight's gradient to ``grad_weight``, shaped like the weight.
 
-    The other arguments are those of :func:`forward`. The gradient does not depend on the weight, so mmcv does not
-    pass it.
+    ``columns`` holds that gradient if :func:`backward_input` ran before, and is emptied. The other arguments are those
+    of :func:`forward`. The gradient does not depend on the weight, so mmcv does not pass it.
     """
+    if columns.shape == grad_weight.shape:
+        grad_weight.add_(columns, alpha=scale)
+        columns.resize_(0)
+        return
     geometry = _Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group, use_mask=False)
     weight = torch.zeros_like(grad_weight)
     gradients = _differentiate(grad_output, input, weight, offset, _no_mask(input), _no_bias(weight), geometry)

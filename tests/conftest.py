@@ -1,0 +1,39 @@
+"""What several tests share: where the sample data lies, a tiny model, pictures made on the spot."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of sample data beside the repository."""
+    if not (SHARED / "samples").is_dir():
+        pytest.skip("needs the sample data in ../shared, which is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def samples(shared: Path) -> Path:
+    """The sample images and labels, a BDD100K data root."""
+    return shared / "samples" / "bdd100k"
+
+
+def draw_noise(path: Path, seed: int, size: tuple[int, int] = (720, 1280)) -> Path:
+    """Write a smooth random picture."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (size[0] // 40 + 1, size[1] // 40 + 1, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
+    return path

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bdd100k_models.engine.shards import Problem, RunIdentity, Shards
+from bdd100k_models.errors import OutputError
+from bdd100k_models.formats.results import DetectionRecord
+
+IDENTITY = RunIdentity(task="det", model="m", weights="w", images="i", precision="full", batch_size=1)
+
+
+def record(index: int) -> DetectionRecord:
+    return DetectionRecord(
+        boxes=[(index, 0.1, 2.5, 3.25)] * (index % 3), scores=[0.5] * (index % 3), classes=[1] * (index % 3)
+    )
+
+
+def collect(shards: Shards) -> tuple[list[tuple[str, DetectionRecord]], list[Problem]]:
+    problems: list[Problem] = []
+    names = [f"{index}.jpg" for index in range(shards.count)]
+    return list(shards.records(DetectionRecord, names, problems)), problems
+
+
+@settings(max_examples=40, deadline=None)
+@given(order=st.permutations(range(12)), ranks=st.integers(1, 5))
+def test_any_order_and_any_ranks_give_the_same(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], ranks: int
+) -> None:
+    shards = Shards(tmp_path_factory.mktemp("out"), 12)
+    shards.start(IDENTITY)
+    for rank in range(ranks):
+        with shards.writer(rank) as writer:
+            for index in order[rank::ranks]:
+                writer.append(index, record(index))
+    assert collect(shards)[0] == [(f"{index}.jpg", record(index)) for index in range(12)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(cut=st.integers(0, 900))
+def test_a_cut_shard_loses_only_what_was_cut(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    shards = Shards(tmp_path_factory.mktemp("out"), 12)
+    shards.start(IDENTITY)
+    with shards.writer(0) as writer:
+        for index in range(12):
+            writer.append(index, record(index))
+    path = writer.path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    kept = whole[:cut].count(b"\n")
+    assert shards.done() == set(range(kept))
+    shards.repair()
+    with shards.writer(1) as writer:
+        for index in range(kept, 12):
+            writer.append(index, record(index))
+    assert collect(shards)[0] == [(f"{index}.jpg", record(index)) for index in range(12)]
+
+
+@pytest.mark.parametrize("ranks", [(0, 1), (1, 0)])
+def test_a_failed_image_is_done_again(tmp_path: Path, ranks: tuple[int, int]) -> None:
+    shards = Shards(tmp_path, 2)
+    shards.start(IDENTITY)
+    with shards.writer(ranks[0]) as writer:
+        writer.append(0, record(0), Problem(name="0.jpg", message="grey", predicted=True))
+        writer.append(1, DetectionRecord([], [], []), Problem(name="1.jpg", message="no such file"))
+    assert shards.done() == {0}
+    with shards.writer(ranks[1]) as writer:
+        writer.append(1, record(1))
+    results, problems = collect(shards)
+    assert results[1] == ("1.jpg", record(1))
+    assert [problem.name for problem in problems] == ["0.jpg"]
+
+
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
+    shards = Shards(tmp_path, 2)
+    shards.start(IDENTITY)
+    with shards.writer(0) as writer:
+        writer.append(0, record(0))
+    with pytest.raises(OutputError, match=r"1\.jpg.*--resume"):
+        collect(shards)
+
+
+def test_a_new_start_forgets_and_an_identity_is_kept(tmp_path: Path) -> None:
+    shards = Shards(tmp_path, 2)
+    assert shards.identity() is None
+    shards.start(IDENTITY)
+    with shards.writer(0) as writer:
+        writer.append(0, record(0))
+    assert shards.identity() == IDENTITY
+    shards.start(IDENTITY)
+    assert shards.done() == set()
+    shards.remove()
+    assert shards.identity() is None
+
+
+def test_identities_name_what_differs() -> None:
+    for field in IDENTITY.__struct_fields__:
+        other = msgspec.structs.replace(IDENTITY, **{field: 2 if field == "batch_size" else "other"})
+        assert IDENTITY.difference(other) == field.replace("_", " ")
+    assert IDENTITY.difference(msgspec.structs.replace(IDENTITY)) is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    shards = Shards(tmp_path, 1)
+    shards.start(IDENTITY)
+    (shards.folder / "rank000.jsonl").symlink_to("/dev/full")
+    with shards.writer(0) as writer, pytest.raises(OutputError, match=r"disk is full.*--resume"):
+        writer.append(0, record(0))
