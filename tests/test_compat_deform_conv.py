@@ -234,6 +234,27 @@ def test_deform_conv_in_16_bit(version: int, dtype: torch.dtype, device: str) ->
             assert_rounded_once(narrow.grad, reference.grad)
 
 
+def test_autocast_leaves_float32_tensors_alone(device: str) -> None:
+    """Also the matrix products inside the kernels, of which bfloat16 would keep three digits."""
+    x, offset, mask, weight, bias = (t.detach().float().requires_grad_() for t in tensors(GEOMETRIES[0], device))
+
+    def run() -> tuple[Tensor, ...]:
+        modulated = ops.modulated_deform_conv2d(x, offset, mask, weight, bias, 1, 1)
+        total = modulated.square().sum() + ops.deform_conv2d(x, offset, weight, 1, 1).square().sum()
+        return modulated, *torch.autograd.grad(total, (x, offset, mask, weight, bias))
+
+    expected = run()
+    with torch.autocast(device, torch.bfloat16):
+        torch.testing.assert_close(run(), expected)
+
+
+def test_the_weights_gradient_is_not_kept_after_use() -> None:
+    x, offset, _, weight, _ = tensors(GEOMETRIES[0], "cpu")
+    out = ops.deform_conv2d(x, offset, weight, 1, 1)
+    out.sum().backward()
+    assert [buffer.numel() for buffer in out.grad_fn.bufs_] == [0, 0]
+
+
 @pytest.mark.parametrize("layer", [ops.DeformConv2dPack, ops.ModulatedDeformConv2dPack])
 def test_deform_conv_layers_train_under_autocast(layer: type[torch.nn.Module], device: str) -> None:
     module = layer(4, 6, 3, padding=1).to(device)

@@ -256,7 +256,7 @@ def plain_focal_loss(logits: Tensor, target: Tensor, gamma: float, alpha: float,
 @given(
     st.integers(0, 2**31),
     st.sampled_from([0.5, 1.0, 2.0, 3.5]),
-    st.sampled_from([0.0, 0.25, 1.0]),
+    st.sampled_from([0.0, 0.3, 1.0]),
     st.booleans(),
     st.sampled_from(["none", "mean", "sum"]),
 )

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation import detection
 from bdd100k_models.evaluation.config import EvalConfig, load_config
 from bdd100k_models.evaluation.detection import DetectionEvaluator, evaluate_detection
@@ -265,6 +266,19 @@ def test_evaluator_takes_parts_in_any_order(tmp_path: Path):
                 _load(tmp_path, truth[index : index + 1]), _load(tmp_path, predictions[index : index + 1])
             )
         assert evaluator.evaluate().to_json() == ours(tmp_path, truth, predictions).to_json()
+
+
+def test_refused_images_leave_no_trace(tmp_path: Path):
+    truth, predictions = random_frames(12, 4, 15)
+    spoiled = copy.deepcopy(predictions)
+    del spoiled[2]["labels"][3]["score"]
+    evaluator = DetectionEvaluator()
+    with pytest.raises(LabelError, match="score is missing"):
+        evaluator.process(_load(tmp_path, truth), _load(tmp_path, spoiled))
+    evaluator.process(_load(tmp_path, truth), _load(tmp_path, predictions))
+    with pytest.raises(LabelError, match="processed before"):
+        evaluator.process(_load(tmp_path, truth[:1]), _load(tmp_path, predictions[:1]))
+    assert evaluator.evaluate().to_json() == ours(tmp_path, truth, predictions).to_json()
 
 
 def test_an_evaluator_without_images_has_no_scores():

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bdd100k_models.evaluation.result import Result
 
 #: The model that ships with the project; trained on drawn scenes by ``det/train.py``.
-MODEL = "retinanet_mini_det_synthetic"
+MODEL = "atss_mini_det_synthetic"
 #: Not a seed that the model was trained on.
 SEED = 2026
 _PICTURES = 12

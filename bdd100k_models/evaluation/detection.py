@@ -94,18 +94,23 @@ class DetectionEvaluator:
             LabelError: A name stands twice, a category is unknown, a prediction has no score, or there are predictions
                 but none is for an image of the ground truth.
         """
-        known, image_of_frame = self._pair(truth, predictions)
+        keys, image_of_frame = self._pair(truth, predictions)
         first = len(self._names)
-        self._names.extend(truth.names)
-        self._missing += len(truth.names) - known
-        self._foreign += int((image_of_frame < 0).sum())
         own = np.arange(len(truth.names), dtype=np.int64)
-        self._truths.append(_select(truth, own + first, self.config))
         images = np.where(image_of_frame < 0, -1, image_of_frame + first)
-        self._predictions.append(_select(predictions, images, self.config, scored=True))
+        true_boxes = _select(truth, own + first, self.config)
+        predicted_boxes = _select(predictions, images, self.config, scored=True)
+        # nothing is kept of images that cannot be used
+        self._truths.append(true_boxes)
+        self._predictions.append(predicted_boxes)
+        self._names.extend(truth.names)
+        self._seen.update(keys)
+        foreign = int((image_of_frame < 0).sum())
+        self._foreign += foreign
+        self._missing += len(truth.names) - (len(image_of_frame) - foreign)
 
-    def _pair(self, truth: BoxTable, predictions: BoxTable) -> tuple[int, Ints]:
-        """Return how many true frames have predictions, and each predicted frame's true frame or -1."""
+    def _pair(self, truth: BoxTable, predictions: BoxTable) -> tuple[list[str], Ints]:
+        """Return a key for each true frame, and each predicted frame's true frame or -1."""
         repeated = any(len(set(table.names)) < len(table.names) for table in (truth, predictions))
         by_video = repeated and all(all(table.videos) for table in (truth, predictions))
         keys = [_keys(table, by_video) for table in (truth, predictions)]
@@ -116,14 +121,12 @@ class DetectionEvaluator:
                 raise LabelError(f"{truth.files[index]}: frame {name} was processed before; give each image once")
         position = {name: index for index, name in enumerate(keys[0])}
         image_of_frame = np.array([position.get(name, -1) for name in keys[1]], dtype=np.int64)
-        known = int((image_of_frame >= 0).sum())
-        if keys[0] and keys[1] and not known:
+        if keys[0] and keys[1] and (image_of_frame < 0).all():
             raise LabelError(
                 f"{predictions.source}: none of its {len(keys[1])} frames (the first is {keys[1][0]}) is in the ground "
                 f"truth {truth.source}; these may be results for another split"
             )
-        self._seen.update(keys[0])
-        return known, image_of_frame
+        return keys[0], image_of_frame
 
     def evaluate(self) -> Result:
         """Return the scores of everything processed; all NaN if that holds no labels."""

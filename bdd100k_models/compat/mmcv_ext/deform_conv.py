@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bdd100k_models.compat.mmcv_ext.precision import full_precision, widen
+from bdd100k_models.compat.mmcv_ext.precision import widen
 from bdd100k_models.errors import InputError
 
 
@@ -42,10 +42,9 @@ class _Gradients(NamedTuple):
 
 
 def _convolve(input: Tensor, weight: Tensor, offset: Tensor, mask: Tensor, bias: Tensor, geometry: _Geometry) -> Tensor:
-    with full_precision(input):
-        output: Tensor = torch.ops.torchvision.deform_conv2d(
-            widen(input), widen(weight), widen(offset), widen(mask), widen(bias), *geometry
-        )
+    output: Tensor = torch.ops.torchvision.deform_conv2d(
+        widen(input), widen(weight), widen(offset), widen(mask), widen(bias), *geometry
+    )
     return output
 
 
@@ -58,12 +57,11 @@ def _differentiate(
     bias: Tensor,
     geometry: _Geometry,
 ) -> _Gradients:
-    with full_precision(input):
-        return _Gradients(
-            *torch.ops.torchvision._deform_conv2d_backward(
-                widen(grad_output), widen(input), widen(weight), widen(offset), widen(mask), widen(bias), *geometry
-            )
+    return _Gradients(
+        *torch.ops.torchvision._deform_conv2d_backward(
+            widen(grad_output), widen(input), widen(weight), widen(offset), widen(mask), widen(bias), *geometry
         )
+    )
 
 
 def _no_mask(input: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bdd100k_models.compat.mmcv_ext.precision import full_precision, widen
+from bdd100k_models.compat.mmcv_ext.precision import widen
 
 
 def _row_weight(target: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -21,6 +21,11 @@ def _row_weight(target: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
 def _positives(target: Tensor, num_classes: int) -> Tensor:
     """Return (N, num_classes) bool: where the column is the row's class; a background row has none."""
     return target.unsqueeze(1) == torch.arange(num_classes, device=target.device)
+
+
+def _choose(condition: Tensor, yes: float, no: float, like: Tensor) -> Tensor:
+    """Return ``torch.where`` of two numbers in the precision of ``like``; of bare numbers it would be float32."""
+    return torch.where(condition, like.new_tensor(yes), like.new_tensor(no))
 
 
 def forward(input: Tensor, target: Tensor, weight: Tensor, output: Tensor, *, gamma: float, alpha: float) -> None:
@@ -35,15 +40,14 @@ def forward(input: Tensor, target: Tensor, weight: Tensor, output: Tensor, *, ga
         alpha: Weight of positive entries in [0, 1]; negative ones get ``1 - alpha``.
     """
     logits = widen(input)
-    with full_precision(input):
-        positive = _positives(target, logits.size(1))
-        # of a positive entry: -alpha * (1 - p)^gamma * log p; of a negative one the same with p and 1 - p swapped,
-        # which is the same function of -logit
-        signed = torch.where(positive, logits, -logits)
-        balance = torch.where(positive, alpha, 1 - alpha)
-        loss = -balance * torch.sigmoid(-signed).pow(gamma) * F.logsigmoid(signed)
-        if weight.numel():
-            loss = loss * _row_weight(target, weight, loss.dtype)
+    positive = _positives(target, logits.size(1))
+    # of a positive entry: -alpha * (1 - p)^gamma * log p; of a negative one the same with p and 1 - p swapped,
+    # which is the same function of -logit
+    signed = torch.where(positive, logits, -logits)
+    balance = _choose(positive, alpha, 1 - alpha, logits)
+    loss = -balance * torch.sigmoid(-signed).pow(gamma) * F.logsigmoid(signed)
+    if weight.numel():
+        loss = loss * _row_weight(target, weight, loss.dtype)
     output.copy_(loss)
 
 
@@ -53,13 +57,12 @@ def backward(input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, 
     The other arguments are those of :func:`forward`.
     """
     logits = widen(input)
-    with full_precision(input):
-        positive = _positives(target, logits.size(1))
-        signed = torch.where(positive, logits, -logits)
-        balance = torch.where(positive, alpha, alpha - 1)  # the sign is that of d signed / d logit
-        missed = torch.sigmoid(-signed)
-        slope = missed.pow(gamma) * (gamma * torch.sigmoid(signed) * F.logsigmoid(signed) - missed)
-        grad = balance * slope
-        if weight.numel():
-            grad = grad * _row_weight(target, weight, grad.dtype)
+    positive = _positives(target, logits.size(1))
+    signed = torch.where(positive, logits, -logits)
+    balance = _choose(positive, alpha, alpha - 1, logits)  # the sign is that of d signed / d logit
+    missed = torch.sigmoid(-signed)
+    slope = missed.pow(gamma) * (gamma * torch.sigmoid(signed) * F.logsigmoid(signed) - missed)
+    grad = balance * slope
+    if weight.numel():
+        grad = grad * _row_weight(target, weight, grad.dtype)
     grad_input.copy_(grad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bdd100k_models.compat.mmcv_ext.precision import full_precision, widen
+from bdd100k_models.compat.mmcv_ext.precision import widen
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
@@ -25,6 +25,5 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     corners, scores = widen(boxes), widen(scores)
     if offset:
         corners = torch.cat([corners[:, :2], corners[:, 2:] + offset], dim=1)
-    with full_precision(boxes):
-        kept: Tensor = torch.ops.torchvision.nms(corners, scores.to(corners.dtype), iou_threshold)
+    kept: Tensor = torch.ops.torchvision.nms(corners, scores.to(corners.dtype), iou_threshold)
     return kept

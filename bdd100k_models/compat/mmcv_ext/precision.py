@@ -12,8 +12,3 @@ def widen(tensor: Tensor) -> Tensor:
     torchvision's kernels know bfloat16 on no device and float16 on CUDA only.
     """
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
-
-
-def full_precision(tensor: Tensor) -> torch.autocast:
-    """Return a context in which autocast leaves the types of the tensor's device alone."""
-    return torch.autocast(tensor.device.type, enabled=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bdd100k_models.compat.mmcv_ext.precision import full_precision, widen
+from bdd100k_models.compat.mmcv_ext.precision import widen
 from bdd100k_models.errors import UnsupportedOpError
 
 _MAX = 0  # mmcv's pool_mode: 0 is max, 1 is average
@@ -52,16 +52,15 @@ def forward(
     """
     _refuse_max(pool_mode)
     features = widen(input)
-    with full_precision(input):
-        pooled = torch.ops.torchvision.roi_align(
-            features,
-            rois.to(features.dtype),
-            spatial_scale,
-            aligned_height,
-            aligned_width,
-            sampling_ratio,
-            aligned,
-        )
+    pooled = torch.ops.torchvision.roi_align(
+        features,
+        rois.to(features.dtype),
+        spatial_scale,
+        aligned_height,
+        aligned_width,
+        sampling_ratio,
+        aligned,
+    )
     output.copy_(pooled)
 
 
@@ -88,15 +87,14 @@ def backward(
     """
     _refuse_max(pool_mode)
     grad = widen(grad_output)
-    with full_precision(grad_output):
-        gathered = torch.ops.torchvision._roi_align_backward(
-            grad,
-            rois.to(grad.dtype),
-            spatial_scale,
-            aligned_height,
-            aligned_width,
-            *grad_input.shape,
-            sampling_ratio,
-            aligned,
-        )
+    gathered = torch.ops.torchvision._roi_align_backward(
+        grad,
+        rois.to(grad.dtype),
+        spatial_scale,
+        aligned_height,
+        aligned_width,
+        *grad_input.shape,
+        sampling_ratio,
+        aligned,
+    )
     grad_input.copy_(gathered)

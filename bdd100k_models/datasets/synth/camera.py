@@ -1,0 +1,78 @@
+"""Where points of the drawn world land in the picture.
+
+World coordinates are in metres: x to the right of the camera, y up from the road, z along the road. The road bends: a
+point at distance z is moved sideways by ``yaw * z + bend * z**2`` before it is projected, so everything that is laid
+out beside a straight road follows the bend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+
+#: Nearest distance in metres that is projected; what is nearer is drawn as if it were here.
+NEAR = 0.8
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera above the road.
+
+    Attributes:
+        width: Pixels of the picture from left to right.
+        height: Pixels from top to bottom.
+        focal: Focal length in pixels.
+        horizon: Row of the horizon in pixels.
+        elevation: Metres above the road.
+        yaw: Sideways drift of the road in metres a metre.
+        bend: Curvature of the road in metres a square metre.
+    """
+
+    width: int
+    height: int
+    focal: float
+    horizon: float
+    elevation: float
+    yaw: float
+    bend: float
+
+    def project(self, points: Points) -> Points:
+        """Return pixels (..., 2) of world points (..., 3)."""
+        z = np.maximum(points[..., 2], NEAR)
+        shift = (self.yaw + self.bend * z) * z
+        u = self.width / 2 + self.focal * (points[..., 0] + shift) / z
+        v = self.horizon + self.focal * (self.elevation - points[..., 1]) / z
+        return np.stack((u, v), axis=-1)
+
+    def scale(self, z: float) -> float:
+        """Return pixels a metre at distance ``z``."""
+        return self.focal / max(z, NEAR)
+
+    def row_depths(self) -> Points:
+        """Return the distance in metres of the road in each row (height,); infinite at and above the horizon."""
+        below = np.arange(self.height) + 0.5 - self.horizon
+        with np.errstate(divide="ignore"):
+            depth = self.focal * self.elevation / below
+        return np.where(below > 0, depth, np.inf)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a thing stands on the road: centre in metres, heading in radians (0 drives away, pi comes nearer)."""
+
+    x: float
+    z: float
+    heading: float = 0.0
+    y: float = 0.0
+
+    def place(self, local: Points) -> Points:
+        """Return world points of local ones (..., 3): forward, up, right of the thing."""
+        cos, sin = np.cos(self.heading), np.sin(self.heading)
+        forward, up, right = local[..., 0], local[..., 1], local[..., 2]
+        x = self.x + right * cos + forward * sin
+        z = self.z + forward * cos - right * sin
+        return np.stack((x, self.y + up, z), axis=-1)

@@ -1,0 +1,80 @@
+# A small ATSS, trained from scratch on drawn scenes (`bdd100k-models data synth`); it ships with the project.
+_base_ = ['../_base_/datasets/det_bdd100k.py', '../_base_/default_runtime.py']
+
+model = dict(
+    type='ATSS',
+    data_preprocessor=dict(
+        type='DetDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_size_divisor=32),
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        base_channels=24,
+        num_stages=4,
+        out_indices=(0, 1, 2, 3),
+        frozen_stages=-1,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_eval=False,
+        style='pytorch',
+        stem_channels=16,
+        deep_stem=True),
+    neck=dict(
+        type='FPN',
+        in_channels=[24, 48, 96, 192],
+        out_channels=64,
+        num_outs=4,
+        norm_cfg=dict(type='BN', requires_grad=True)),
+    bbox_head=dict(
+        type='ATSSHead',
+        num_classes=10,
+        in_channels=64,
+        feat_channels=64,
+        stacked_convs=2,
+        pred_kernel_size=1,
+        norm_cfg=dict(type='GN', num_groups=8, requires_grad=True),
+        anchor_generator=dict(
+            type='AnchorGenerator', ratios=[1.0], octave_base_scale=6, scales_per_octave=1, strides=[4, 8, 16, 32]),
+        bbox_coder=dict(
+            type='DeltaXYWHBBoxCoder', target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[0.1, 0.1, 0.2, 0.2]),
+        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
+        loss_bbox=dict(type='GIoULoss', loss_weight=2.0),
+        loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0)),
+    train_cfg=dict(assigner=dict(type='ATSSAssigner', topk=9), allowed_border=-1, pos_weight=-1, debug=False),
+    test_cfg=dict(
+        nms_pre=1000, min_bbox_size=-1, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.6), max_per_img=100))
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomResize', scale=(640, 360), ratio_range=(0.8, 1.25), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackDetInputs')
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(640, 360), keep_ratio=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+]
+train_dataloader = dict(batch_size=16, num_workers=4, dataset=dict(data_root='data/synthetic/', pipeline=train_pipeline))
+val_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(data_root='data/synthetic/', pipeline=test_pipeline))
+test_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(data_root='data/synthetic/', pipeline=test_pipeline))
+
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=30, val_interval=10)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+    clip_grad=dict(max_norm=10.0))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=30, eta_min_ratio=0.01, convert_to_iter_based=True)
+]
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=5, max_keep_ckpts=2))
+auto_scale_lr = dict(enable=False, base_batch_size=16)
+load_from = 'det/weights/atss_mini_det_synthetic.pth'
