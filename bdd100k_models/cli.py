@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ from bdd100k_models import __version__
 from bdd100k_models.errors import ZooError
 
 #: Modules of ``bdd100k_models.commands``, in the order of the help.
-VERBS = ("test", "train", "eval", "zoo", "data", "demo")
+VERBS = ("test", "train", "eval", "demo")
 
 EXIT_PROBLEMS = 1
 EXIT_ERROR = 2
@@ -60,6 +61,8 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     args = parser.parse_args(arguments)
     work: Callable[[argparse.Namespace], int] = args.run
     signal.signal(signal.SIGTERM, _interrupt)
+    # remarks of the libraries to their own developers; ours are printed, not warned
+    warnings.filterwarnings("ignore", module=r"(mm(engine|cv|det|seg|pretrain|pose)|torch)\b")
     try:
         return work(args)
     except ZooError as error:

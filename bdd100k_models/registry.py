@@ -16,4 +16,4 @@ with without_import_remarks():
     register_all_modules(init_default_scope=False)
 
 from bdd100k_models.datasets import detection  # noqa: E402, F401
-from bdd100k_models.engine import metric  # noqa: E402, F401
+from bdd100k_models.engine import hooks, metric  # noqa: E402, F401

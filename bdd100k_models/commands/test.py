@@ -217,13 +217,10 @@ def _print_report(report: TestReport, out_dir: Path) -> None:
 
 
 def _score(task: Task, labels: Path, result: Path, folder: Path) -> None:
-    import msgspec
-
     from bdd100k_models.evaluation.run import evaluate
-    from bdd100k_models.formats.files import write_bytes
 
     scores = evaluate(task.name, labels, result)
     print(scores.table())
     path = folder / f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"
-    write_bytes(path, msgspec.json.format(msgspec.json.encode(scores.to_json()), indent=1))
+    scores.save(path)
     print(f"scores: {path}")

@@ -84,18 +84,20 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
 
     from bdd100k_models.engine.config import load_config, parse_overrides
-    from bdd100k_models.engine.distributed import choose_device
+    from bdd100k_models.engine import distributed
     from bdd100k_models.engine.train import TrainOptions, run_training
     from bdd100k_models.zoo.records import resolve_config
 
     path = resolve_config(task.name, args.config)
     config = load_config(path, parse_overrides(args.cfg_options))
     resume: bool | Path = bool(args.resume) if args.resume in (None, "auto") else Path(args.resume)
+    device = distributed.choose_device(args.device)
+    distributed.start(args.launcher, device)
     checkpoint = run_training(
         config,
         TrainOptions(
             work_dir=args.work_dir or Path("work_dirs") / path.stem,
-            device=choose_device(args.device),
+            device=device,
             launcher=args.launcher,
             data_root=args.data_root,
             resume=resume,

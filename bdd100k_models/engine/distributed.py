@@ -66,7 +66,15 @@ def start(launcher: str, device: torch.device) -> None:
         raise InputError(
             "--launcher pytorch is for processes started by torchrun; start them with torchrun, or leave it out"
         )
-    dist.init_dist(launcher, backend="nccl" if device.type == "cuda" else "gloo")
+    if launcher == "pytorch":
+        # not mmengine's way, which asks for a GPU even for gloo
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    elif device.type == "cuda":
+        dist.init_dist(launcher, backend="nccl")
+    else:
+        raise InputError(f"--launcher {launcher} needs GPUs; on the CPU start the processes with torchrun")
 
 
 def stop() -> None:

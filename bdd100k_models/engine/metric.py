@@ -10,6 +10,8 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
 from bdd100k_models.errors import ConfigError
+from bdd100k_models.evaluation.detection import evaluate_detection
+from bdd100k_models.formats.arrays import table_from_frames
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.scalabel import Frame
@@ -56,15 +58,17 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
         Raises:
             ConfigError: The config names no label file.
         """
-        from bdd100k_models.evaluation.detection import evaluate_detection
-
         label_file = self.ann_file or (self.dataset_meta or {}).get("ann_file")
         if label_file is None:
             raise ConfigError("val_evaluator: there is no label file to score against; set val_evaluator.ann_file")
         truth = load_any_frames(Path(label_file))
-        predictions = [Frame(name=name, labels=self.format.labels(record, first_id=1)) for name, record in results]
-        by_base = {Path(frame.name).name: frame.name for frame in truth}
-        for frame in predictions:
-            frame.name = by_base.get(frame.name, frame.name)
-        summary = evaluate_detection(truth, predictions).summary()
+        # labels may name images by a path below the image folder
+        full_names = {Path(frame.name).name: frame.name for frame in truth}
+        predictions = [
+            Frame(name=full_names.get(name, name), labels=self.format.labels(record, first_id=1))
+            for name, record in results
+        ]
+        summary = evaluate_detection(
+            table_from_frames(truth, str(label_file)), table_from_frames(predictions, "predictions")
+        ).summary()
         return {key: value for key, value in summary.items() if value == value}

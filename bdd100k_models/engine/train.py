@@ -102,10 +102,10 @@ def _apply(config: Config, options: TrainOptions) -> None:
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
-    root = find_data_root(options.data_root, config.train_dataloader.dataset.get("data_root"))
+    root = find_data_root(options.data_root, _innermost(config.train_dataloader.dataset).get("data_root"))
     for loader in _LOADERS:
         if config.get(loader) is not None:
-            config[loader].dataset.data_root = str(root)
+            _innermost(config[loader].dataset).data_root = str(root)
     config.work_dir = str(options.work_dir)
     config.launcher = options.launcher
     config.load_from = None
@@ -130,6 +130,11 @@ def _apply(config: Config, options: TrainOptions) -> None:
     _set_precision(config, options)
     if options.device.type == "cpu" and "env_cfg" in config:
         config.env_cfg.dist_cfg = {"backend": "gloo"}
+
+
+def _innermost(dataset: Any) -> Any:
+    """Return the data set that reads files, inside those that repeat or mix it."""
+    return _innermost(dataset.dataset) if "dataset" in dataset else dataset
 
 
 def _resume_from(options: TrainOptions) -> Path | None:

@@ -118,7 +118,9 @@ class Canvas:
         old = known.box
         known.box = (min(old[0], box[0]), min(old[1], box[1]), max(old[2], box[2]), max(old[3], box[3]))
 
-    def disc(self, centre: Points, radius: float, colour: Colour, *, squeeze: float = 1.0, detail: bool = False) -> None:
+    def disc(
+        self, centre: Points, radius: float, colour: Colour, *, squeeze: float = 1.0, detail: bool = False
+    ) -> None:
         """Fill an ellipse: ``radius`` pixels high, ``squeeze`` times as wide."""
         self.fill(centre + CIRCLE * (radius * squeeze, radius), colour, detail=detail)
 

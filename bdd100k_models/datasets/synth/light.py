@@ -21,7 +21,8 @@ class Light:
         ambient: Share of each colour (red, green, blue) that is seen without lamps.
         fog: Colour of the air far away, 0 to 255.
         density: Fog a metre.
-        lamps: Whether vehicles and street lights shine; the own head lights brighten what is near.
+        lamps: Whether vehicles and street lights shine.
+        beam: Strength of the own head lights, which brighten what is near.
         sun: Side of the sun, -1 (left) to 1 (right).
         shadow: Darkness of shadows on the ground, 0 to 1.
         sky: Colours of the sky at the zenith and at the horizon.
@@ -31,6 +32,7 @@ class Light:
     fog: Colour
     density: float
     lamps: bool
+    beam: float
     sun: float
     shadow: float
     sky: tuple[Colour, Colour]
@@ -43,7 +45,7 @@ class Light:
             depth: Distance in metres.
             factor: How well its side is lit.
         """
-        extra = 0.85 * math.exp(-depth / _HEADLIGHT_REACH) if self.lamps else 0.0
+        extra = self.beam * math.exp(-depth / _HEADLIGHT_REACH)
         clear = math.exp(-self.density * depth)
         mixed = (
             min(c * factor * (a + extra), 255.0) * clear + f * (1 - clear)
@@ -54,8 +56,8 @@ class Light:
 
     def shade_rows(self, colour: Colour, depths: Points) -> Points:
         """Return the colours (N, 3) of a surface at each of ``depths`` (N,) metres."""
-        reach = np.exp(-depths / _HEADLIGHT_REACH) if self.lamps else np.zeros_like(depths)
-        lit = np.asarray(colour) * (np.asarray(self.ambient) + 0.85 * reach[:, None])
+        reach = self.beam * np.exp(-depths / _HEADLIGHT_REACH)
+        lit = np.asarray(colour) * (np.asarray(self.ambient) + reach[:, None])
         clear = np.exp(-self.density * depths)[:, None]
         mixed: Points = np.minimum(lit, 255) * clear + np.asarray(self.fog) * (1 - clear)
         return mixed
@@ -90,11 +92,12 @@ def choose_light(rng: np.random.Generator, weather: str, timeofday: str) -> Ligh
         low: Colour = (40, 42, 58) if weather in ("foggy", "snowy") else (22, 26, 44)
         high: Colour = (10, 13, 27)
         tint = float(rng.uniform(0.85, 1.2))
-        return Light((0.27 * tint, 0.28 * tint, 0.38 * tint), low, density, True, sun, 0.25, (high, low))
+        return Light((0.27 * tint, 0.28 * tint, 0.38 * tint), low, density, True, 0.8, sun, 0.25, (high, low))
     if timeofday == "dawn/dusk":
         glow: Colour = (246, 176, 122) if sunny else (206, 176, 160)
         top: Colour = (78, 92, 150) if sunny else (112, 116, 140)
         haze: Colour = (214, 170, 146) if sunny else (182, 168, 164)
-        return Light((0.78 * level, 0.66 * level, 0.64 * level), haze, density, True, sun, 0.35, (top, glow))
+        return Light((0.78 * level, 0.66 * level, 0.64 * level), haze, density, True, 0.15, sun, 0.35, (top, glow))
     ambient = (1.0 * level, 0.99 * level, 0.97 * level)
-    return Light(ambient, horizon, density, weather in ("rainy", "foggy"), sun, 0.5 if sunny else 0.25, (zenith, horizon))
+    lamps = weather in ("rainy", "foggy")
+    return Light(ambient, horizon, density, lamps, 0.0, sun, 0.5 if sunny else 0.25, (zenith, horizon))

@@ -1,13 +1,4 @@
 _base_ = ['./faster_rcnn_swin-b_fpn_fp16_3x_det_bdd100k.py']
-train_pipeline = [
-    dict(type='Mosaic', img_scale=(1280, 720)),
-    dict(type='MixUp', img_scale=(1280, 720)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomResize', scale=(1280, 720), ratio_range=(0.5, 1.5), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(720, 1280), allow_negative_crop=True),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackDetInputs')
-]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -30,17 +21,6 @@ train_dataloader = dict(
         ]))
 custom_hooks = [
     dict(type='NumClassCheckHook'),
-    dict(
-        type='PipelineSwitchHook',
-        switch_epoch=27,
-        switch_pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations', with_bbox=True),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-            dict(type='RandomCrop', crop_size=(720, 1280), allow_negative_crop=True),
-            dict(type='PhotoMetricDistortion'),
-            dict(type='PackDetInputs')
-        ])
+    dict(type='ModeSwitchHook', num_last_epochs=9, single_scale=True, priority=48)
 ]
 load_from = 'https://dl.cv.ethz.ch/bdd100k/det/models/faster_rcnn_swin-b_fpn_fp16_3x_strong_det_bdd100k.pth'

@@ -46,23 +46,34 @@ model = dict(
     test_cfg=dict(
         nms_pre=1000, min_bbox_size=-1, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.6), max_per_img=100))
 
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomResize', scale=(640, 360), ratio_range=(0.8, 1.25), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackDetInputs')
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(640, 360), keep_ratio=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
-train_dataloader = dict(batch_size=16, num_workers=4, dataset=dict(data_root='data/synthetic/', pipeline=train_pipeline))
-val_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(data_root='data/synthetic/', pipeline=test_pipeline))
-test_dataloader = dict(batch_size=1, num_workers=2, dataset=dict(data_root='data/synthetic/', pipeline=test_pipeline))
-
+train_dataloader = dict(
+    batch_size=16,
+    dataset=dict(
+        data_root='data/synthetic/',
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(type='RandomResize', scale=(640, 360), ratio_range=(0.8, 1.25), keep_ratio=True),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PhotoMetricDistortion'),
+            dict(type='PackDetInputs')
+        ]))
+val_dataloader = dict(
+    dataset=dict(
+        data_root='data/synthetic/',
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+        ]))
+test_dataloader = dict(
+    dataset=dict(
+        data_root='data/synthetic/',
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+        ]))
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=30, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

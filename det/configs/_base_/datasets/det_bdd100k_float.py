@@ -1,17 +1,5 @@
 # BDD100K detection: one scale, images as floats from the start
 _base_ = ['./det_bdd100k.py']
-train_pipeline = [
-    dict(type='LoadImageFromFile', to_float32=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile', to_float32=True),
-    dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
 train_dataloader = dict(
     dataset=dict(
         pipeline=[

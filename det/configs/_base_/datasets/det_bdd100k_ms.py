@@ -1,15 +1,5 @@
 # BDD100K detection: trained at six heights from 600 to 720
 _base_ = ['./det_bdd100k.py']
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='RandomChoiceResize',
-        scales=[(1280, 600), (1280, 624), (1280, 648), (1280, 672), (1280, 696), (1280, 720)],
-        keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')
-]
 train_dataloader = dict(
     dataset=dict(
         pipeline=[

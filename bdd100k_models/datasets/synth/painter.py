@@ -1,0 +1,170 @@
+"""Solids, flat shapes and lamps of the world, put on a canvas under a light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bdd100k_models.datasets.synth.camera import NEAR, Camera, Points, Pose
+from bdd100k_models.datasets.synth.canvas import Canvas, Colour
+from bdd100k_models.datasets.synth.light import Light
+
+#: Sides of a thing, in its own axes.
+FRONT, REAR, LEFT, RIGHT = "front", "rear", "left", "right"
+
+_ROUND = np.linspace(0, 2 * np.pi, 18, endpoint=False)
+
+
+def rectangle(low: tuple[float, float], high: tuple[float, float]) -> Points:
+    """Return the corners (4, 2) of a rectangle."""
+    return np.array([low, (high[0], low[1]), high, (low[0], high[1])], dtype=float)
+
+
+def signed_area(points: Points) -> float:
+    """Return twice the area of a polygon (N, 2); the sign tells which way it turns."""
+    x, y = points[:, 0], points[:, 1]
+    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Draws in metres: a canvas, the camera that looks, the light that falls."""
+
+    canvas: Canvas
+    camera: Camera
+    light: Light
+
+    def visible(self, pose: Pose, side: str, at: float) -> bool:
+        """Tell whether the camera sees a side of a thing: the plane ``at`` metres from its centre along that axis."""
+        x = -pose.x - (self.camera.yaw + self.camera.bend * pose.z) * pose.z
+        cos, sin = np.cos(pose.heading), np.sin(pose.heading)
+        forward, right = x * sin - pose.z * cos, x * cos + pose.z * sin
+        return bool({FRONT: forward > at, REAR: -forward > at, RIGHT: right > at, LEFT: -right > at}[side])
+
+    def lit(self, side: str, heading: float) -> float:
+        """Return how well a side is lit, given where the sun stands."""
+        angle = heading + {FRONT: 0.0, RIGHT: np.pi / 2, REAR: np.pi, LEFT: -np.pi / 2}[side]
+        return 0.84 + 0.12 * float(np.sin(angle)) * self.light.sun - 0.04 * float(np.cos(angle))
+
+    def polygon(self, pose: Pose, local: Points, colour: Colour, factor: float = 1.0, *, detail: bool = False) -> None:
+        """Fill a polygon given by local points (N, 3)."""
+        points = self.camera.project(pose.place(local))
+        self.canvas.fill(points, self.light.shade(colour, pose.z, factor), detail=detail)
+
+    def polygons(self, pose: Pose, local: Points, colour: Colour, factor: float = 1.0, *, detail: bool = False) -> None:
+        """Fill polygons (K, N, 3) that do not overlap, in one colour."""
+        if len(local):
+            points = self.camera.project(pose.place(local))
+            self.canvas.fill_all(points, self.light.shade(colour, pose.z, factor), detail=detail)
+
+    def solid(self, pose: Pose, profile: Sequence[tuple[float, float, float]], colour: Colour) -> None:
+        """Draw a body: a side view (forward, up, half width), corners from the rear along the top to the front."""
+        outline = np.asarray(profile, dtype=float)
+        left, right = outline.copy(), outline.copy()
+        left[:, 2] *= -1
+        quads = np.stack((left[:-1], left[1:], right[1:], right[:-1]), axis=1)
+        world = pose.place(quads)
+        pixels = self.camera.project(world)
+        distance = (world[..., 2] ** 2 + world[..., 0] ** 2).mean(axis=1)
+        rises = quads[:, 1, 1] - quads[:, 0, 1]
+        runs = np.abs(quads[:, 1, 0] - quads[:, 0, 0])
+        for index in np.argsort(-distance):
+            if signed_area(pixels[index]) >= 0:
+                continue
+            flat = runs[index] / (runs[index] + abs(rises[index]) + 1e-6)
+            side = REAR if rises[index] > 0 else FRONT
+            factor = flat * 1.08 + (1 - flat) * self.lit(side, pose.heading)
+            self.canvas.fill(pixels[index], self.light.shade(colour, pose.z, factor))
+        for side, points in ((LEFT, left), (RIGHT, right)):
+            if self.visible(pose, side, float(outline[:, 2].max())):
+                self.polygon(pose, points, colour, self.lit(side, pose.heading))
+
+    def on_side(self, pose: Pose, half: float, shapes: Sequence[Points], colour: Colour, inset: float = 0.0) -> None:
+        """Draw flat shapes (N, 2: forward, up) on whichever side is seen.
+
+        Args:
+            pose: Of the thing.
+            half: Half its width.
+            shapes: They lie inside the thing's outline.
+            colour: Of the shapes.
+            inset: Metres by which the upper part leans inwards for each metre up from the first shape's lowest point.
+        """
+        for side, sign in ((LEFT, -1.0), (RIGHT, 1.0)):
+            if not self.visible(pose, side, half):
+                continue
+            base = min(float(shape[:, 1].min()) for shape in shapes)
+            for shape in shapes:
+                across = sign * (half - inset * (shape[:, 1] - base))
+                local = np.column_stack((shape, across))
+                self.polygon(pose, local, colour, self.lit(side, pose.heading), detail=True)
+
+    def on_end(
+        self, pose: Pose, side: str, at: float, shapes: Sequence[Points], colour: Colour, lean: float = 0.0
+    ) -> None:
+        """Draw flat shapes (N, 2: right, up) on the front or rear, the plane ``at`` metres from the centre.
+
+        ``lean`` is how far the plane falls back for each metre up from the shape's lowest point.
+        """
+        if not self.visible(pose, side, at):
+            return
+        sign = 1.0 if side == FRONT else -1.0
+        for shape in shapes:
+            forward = sign * (at - lean * (shape[:, 1] - shape[:, 1].min()))
+            local = np.column_stack((forward, shape[:, 1], shape[:, 0]))
+            self.polygon(pose, local, colour, self.lit(side, pose.heading), detail=True)
+
+    def wheels(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
+        """Draw the wheels of the side that is seen, and the tyres below the body."""
+        for side, sign in ((LEFT, -1.0), (RIGHT, 1.0)):
+            if not self.visible(pose, side, half):
+                continue
+            for place in places:
+                for size, colour in (
+                    (1.0, (26.0, 26.0, 28.0)),
+                    (0.58, (150.0, 152.0, 156.0)),
+                    (0.2, (70.0, 70.0, 74.0)),
+                ):
+                    disc = np.column_stack(
+                        (
+                            place + radius * size * np.cos(_ROUND),
+                            radius + radius * size * np.sin(_ROUND),
+                            np.full(len(_ROUND), sign * half),
+                        )
+                    )
+                    self.polygon(pose, disc, colour, 0.95, detail=size < 1)
+
+    def tyres(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
+        """Draw the tyres as seen from an end, before the body hides their upper part."""
+        width = 0.24
+        for place in places:
+            quads = []
+            for right in (-half + 0.03, half - width - 0.03):
+                shape = rectangle((right, 0.0), (right + width, radius * 1.3))
+                quads.append(np.column_stack((np.full(4, place), shape[:, 1], shape[:, 0])))
+            self.polygons(pose, np.stack(quads), (24, 24, 26), 0.9)
+
+    def shadow(self, pose: Pose, length: float, width: float, ground: Colour) -> None:
+        """Darken the road below a thing; ``ground`` is the road's own colour."""
+        slant = -self.light.sun * 0.9 * (self.light.shadow > 0.3)
+        shape = np.array([(-1, -1), (-0.9, -1.06), (0.9, -1.06), (1, -1), (1, 1), (0.9, 1.06), (-0.9, 1.06), (-1, 1)])
+        local = np.column_stack((shape[:, 0] * length / 2, np.zeros(8), shape[:, 1] * width / 2))
+        points = pose.place(local)
+        points[:, 0] += np.where((points[:, 0] - pose.x) * slant > 0, slant, 0.0)
+        points[:, 2] = np.maximum(points[:, 2], NEAR)
+        shade = self.light.shade(ground, pose.z, 1 - self.light.shadow)
+        self.canvas.fill(self.camera.project(points), shade, detail=True)
+
+    def lamps(
+        self, pose: Pose, places: Sequence[tuple[float, float, float]], size: float, colour: Colour, shine: float
+    ) -> None:
+        """Draw round lamps at local points; ``shine`` is how many times its size each glows (0: off, painted only)."""
+        points = self.camera.project(pose.place(np.asarray(places, dtype=float)))
+        pixels = max(self.camera.scale(pose.z) * size / 2, 0.4)
+        on = shine > 0
+        shown = self.light.lamp(colour, pose.z) if on else self.light.shade(colour, pose.z)
+        for point in points:
+            self.canvas.disc(point, pixels, shown, detail=True)
+            if on:
+                self.canvas.shine(point, pixels * shine, colour)
