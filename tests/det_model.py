@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import torch
+
 from conftest import ROOT
 
 MODEL = "atss_mini_det_synthetic"

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from conftest import ROOT, draw_noise
 from det_model import MODEL, environment, make_checkpoint, run
 

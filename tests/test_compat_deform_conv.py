@@ -7,12 +7,12 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from ops_support import DEVICES, LOW, assert_rounded_once, rand
 from torch import Tensor
 from torch.autograd import gradcheck
 
 from bdd100k_models import compat
 from bdd100k_models.errors import InputError
+from ops_support import DEVICES, LOW, assert_rounded_once, rand
 
 compat.activate()
 

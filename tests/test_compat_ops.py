@@ -12,12 +12,12 @@ import torch.nn.functional as F
 import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ops_support import DEVICES, LOW, assert_rounded_once, rand
 from torch import Tensor
 from torch.autograd import gradcheck
 
 from bdd100k_models import compat
 from bdd100k_models.errors import UnsupportedOpError
+from ops_support import DEVICES, LOW, assert_rounded_once, rand
 
 compat.activate()
 

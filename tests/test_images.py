@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_noise
 from PIL import Image
 
 from bdd100k_models.datasets.images import (
@@ -17,6 +16,7 @@ from bdd100k_models.datasets.images import (
 )
 from bdd100k_models.errors import ImageError, InputError, LabelError, MissingFileError
 from bdd100k_models.tasks import TASKS
+from conftest import draw_noise
 
 DET = TASKS["det"]
 

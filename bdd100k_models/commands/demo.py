@@ -24,8 +24,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "demo",
         help="draw a small data set, run the shipped detector on it, evaluate, make a page",
         description=(
-            "Draw a small data set of driving scenes, run the detector that ships with the project on it, score it with "
-            "the official evaluation, and make a page of the results. Needs no data, no network and no GPU."
+            "Draw a small data set of driving scenes, run the detector that ships with the project on it, score it "
+            "with the official evaluation, and make a page of the results. Needs no data, no network and no GPU."
         ),
         formatter_class=HelpFormatter,
         epilog="examples:\n  bdd100k-models demo\n  bdd100k-models demo --out demo_out --count 100",

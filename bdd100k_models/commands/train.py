@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
 
-    from bdd100k_models.engine.config import load_config, parse_overrides
     from bdd100k_models.engine import distributed
+    from bdd100k_models.engine.config import load_config, parse_overrides
     from bdd100k_models.engine.train import TrainOptions, run_training
     from bdd100k_models.zoo.records import resolve_config
 

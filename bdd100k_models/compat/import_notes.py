@@ -1,7 +1,7 @@
 """mmdet 3.5.1 (onedl fork) remarks on two optional packages while it is imported, one of them on standard output.
 
-Neither package (OneDL's data sets, faster-coco-eval) plays a part here, and a remark on standard output would spoil what a
-script reads from a command. The mend is no longer needed once ``import mmdet.datasets`` prints nothing.
+Neither package (OneDL's data sets, faster-coco-eval) plays a part here, and a remark on standard output would spoil
+what a script reads from a command. The mend is no longer needed once ``import mmdet.datasets`` prints nothing.
 """
 
 from __future__ import annotations

@@ -60,13 +60,20 @@ def prepare_model(
     model = build_model(config)
     if weights is not None:
         load_weights(model, weights)
-    model = revert_sync_batchnorm(model)
+    model = _without_sync(model)
     if fuse_conv_bn:
         from mmcv.cnn.utils import fuse_conv_bn as fuse
 
         model = fuse(model)
-    model = model.to(device).to(memory_format=torch.channels_last)
+    model.to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     return model.eval()
+
+
+def _without_sync(model: nn.Module) -> nn.Module:
+    """Replace synchronised batch normalisation, which needs several GPUs, by its equal at test time."""
+    plain: nn.Module = revert_sync_batchnorm(model)
+    return plain
 
 
 @contextlib.contextmanager
@@ -90,7 +97,8 @@ def predict(model: nn.Module, batch: dict[str, Any]) -> list[dict[str, Any]]:
     Returns:
         One dict an image, with the task's predictions.
     """
-    data = model.data_preprocessor(batch, False)
+    preprocess: Any = model.data_preprocessor
+    data = preprocess(batch, False)
     inputs = data["inputs"]
     if isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
         data["inputs"] = inputs.contiguous(memory_format=torch.channels_last)

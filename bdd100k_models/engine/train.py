@@ -86,7 +86,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     except urllib.error.URLError as error:
         raise DownloadError(
             f"the backbone's weights ({', '.join(_pretrained(config.model))}) cannot be fetched ({error.reason}); "
-            "start from weights with --checkpoint FILE, or give model.backbone.init_cfg.checkpoint=FILE to --cfg-options"
+            "start from weights with --checkpoint FILE, or set model.backbone.init_cfg.checkpoint=FILE by --cfg-options"
         ) from None
     except (KeyError, TypeError, AssertionError) as error:
         if isinstance(error.__cause__, ZooError):
@@ -173,7 +173,7 @@ def _keep_weights(model: torch.nn.Module) -> None:
     """Stop the runner from initialising weights that were just loaded."""
     for module in model.modules():
         if hasattr(module, "_is_init"):
-            module._is_init = True
+            setattr(module, "_is_init", True)  # noqa: B010 (a plain attribute, which nn.Module's annotations hide)
 
 
 def _pretrained(node: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import atomic_writer
@@ -137,7 +138,7 @@ class DetectionFormat(ResultFormat):
             )
         ]
 
-    def raw(self, record: DetectionRecord) -> list[np.ndarray]:
+    def raw(self, record: DetectionRecord) -> list[npt.NDArray[np.float32]]:
         """Return one float32 array (n, 5: x1, y1, x2, y2 exclusive, score) a category."""
         rows = np.array([(*box, score) for box, score in zip(record.boxes, record.scores, strict=True)], np.float64)
         rows = rows.reshape(-1, 5)

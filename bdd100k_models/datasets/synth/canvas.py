@@ -61,6 +61,7 @@ class Canvas:
         self.glow = np.zeros((height // _GLOW_SCALE + 1, width // _GLOW_SCALE + 1, 3), dtype=np.uint8)
         self.extents: dict[int, Extent] = {}
         self._number = 0
+        self._shines = False
 
     def begin(self, number: int) -> None:
         """Start drawing object ``number``; 0 is the background."""
@@ -104,6 +105,9 @@ class Canvas:
         cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, _SHIFT)
         if not detail:
             cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, _SHIFT)
+            if self._shines:  # what stands in front hides the light behind
+                small = [points // _GLOW_SCALE for points in fixed]
+                cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, _SHIFT)
             if self._number:
                 for polygon in polygons:
                     self._extend(polygon)
@@ -144,11 +148,12 @@ class Canvas:
         """Add light around a point, ``radius`` pixels high; it appears in :meth:`spread_glow`."""
         points = (centre + CIRCLE * (radius * squeeze, radius)) / _GLOW_SCALE
         fixed = np.rint(np.clip(points, -_LIMIT, _LIMIT) * _ONE).astype(np.int32)
+        self._shines = True
         cv2.fillPoly(self.glow, [fixed], colour[::-1], cv2.LINE_AA, _SHIFT)
 
     def spread_glow(self, strength: float) -> None:
         """Blur the layer of light and add it to the picture."""
-        if not self.glow.any():
+        if not self._shines:
             return
         sigma = self.height / _GLOW_SCALE / 60
         soft = cv2.GaussianBlur(self.glow, (0, 0), sigma)

@@ -71,7 +71,7 @@ class Painter:
         rises = quads[:, 1, 1] - quads[:, 0, 1]
         runs = np.abs(quads[:, 1, 0] - quads[:, 0, 0])
         for index in np.argsort(-distance):
-            if signed_area(pixels[index]) >= 0:
+            if signed_area(pixels[index]) <= 0:
                 continue
             flat = runs[index] / (runs[index] + abs(rises[index]) + 1e-6)
             side = REAR if rises[index] > 0 else FRONT

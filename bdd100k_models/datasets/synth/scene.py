@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from bdd100k_models.datasets.synth.camera import Camera, Pose
-from bdd100k_models.datasets.synth.light import Light, choose_light
+from bdd100k_models.datasets.synth.light import Light
 from bdd100k_models.datasets.synth.painter import Painter
 
 
@@ -103,9 +103,7 @@ class Scene:
         bounds = np.array([prop.bounds for prop in self.props]).reshape(-1, 4)
         x1, x2, z1, z2 = bounds.T
         nearer = z2[:, None] <= z1[None, :]
-        out_right = (x1[None, :] >= x2[:, None]) & (x2[None, :] > 0)
-        out_left = (x2[None, :] <= x1[:, None]) & (x1[None, :] < 0)
-        inside = (out_right & (x2[:, None] > -1e-6)) | (out_left & (x1[:, None] < 1e-6))
+        inside = (x1[None, :] >= np.maximum(x2[:, None], 0)) | (x2[None, :] <= np.minimum(x1[:, None], 0))
         before = (nearer & ~inside.T) | (inside & ~nearer.T)  # before[a, b]: a hides b
         waiting = before.sum(axis=1)
         middle = (z1 + z2) / 2
@@ -121,55 +119,8 @@ class Scene:
         return order
 
 
-_WEATHER = {"clear": 0.36, "partly cloudy": 0.14, "overcast": 0.14, "rainy": 0.14, "snowy": 0.12, "foggy": 0.10}
-_TIME = {"daytime": 0.58, "night": 0.26, "dawn/dusk": 0.16}
-_PLACE = {"city street": 0.58, "residential": 0.24, "highway": 0.18}
-
-
 def pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
     """Return one of the names, each as likely as its weight."""
     names = list(weights)
     shares = np.array(list(weights.values()))
     return names[int(rng.choice(len(names), p=shares / shares.sum()))]
-
-
-def sample_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
-    """Return a random scene for a picture of ``size`` (width, height) pixels."""
-    from bdd100k_models.datasets.synth.population import populate
-
-    weather, timeofday, place = pick(rng, _WEATHER), pick(rng, _TIME), pick(rng, _PLACE)
-    road = _sample_road(rng, place)
-    width, height = size
-    camera = Camera(
-        width,
-        height,
-        focal=1.36 * height * rng.uniform(0.94, 1.06),
-        horizon=height * rng.uniform(0.45, 0.52),
-        elevation=rng.uniform(1.35, 1.75),
-        yaw=rng.uniform(-0.05, 0.05),
-        bend=rng.uniform(-0.0016, 0.0016) if place == "highway" else rng.uniform(-0.0007, 0.0007),
-    )
-    light = choose_light(rng, weather, timeofday)
-    return Scene(weather, timeofday, place, camera, light, road, populate(rng, road, place, weather))
-
-
-def _sample_road(rng: np.random.Generator, place: str) -> Road:
-    highway = place == "highway"
-    lane = 3.6 if highway else 3.3
-    most = 3 if place != "residential" else 1
-    mine, theirs = int(rng.integers(2 if highway else 1, most + 1)), int(rng.integers(1, most + 1))
-    own = int(rng.integers(0, mine))
-    divide = -lane * (own + 0.5)
-    side = rng.random()
-    rails: float | None = None
-    left = divide - lane * theirs
-    parking = 0.0 if highway else 2.3
-    if side < (0.50 if place == "city street" else 0.36):
-        rails = divide - 1.8 if not highway else None
-        left -= 3.6
-    right = divide + lane * mine + parking
-    left -= parking
-    if highway and side < 0.36:
-        rails = left + 1.8
-    crossing = float(rng.uniform(20, 44)) if not highway and rng.random() < 0.6 else None
-    return Road(left, right, divide, lane, 2.0 if highway else 3.4, rails, crossing, highway)

@@ -1,4 +1,4 @@
-"""Fills a road: traffic, people, lights and signs, houses and trees."""
+"""Fills the lanes: cars, trucks, buses, motorcycles, trains, and what crosses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bdd100k_models.datasets.synth import figures, furniture, vehicles
+from bdd100k_models.datasets.synth import figures, vehicles
 from bdd100k_models.datasets.synth.camera import Pose
 from bdd100k_models.datasets.synth.canvas import Colour
 from bdd100k_models.datasets.synth.scene import Part, Prop, Road, Shape, pick
@@ -27,12 +27,6 @@ _TRAINS: tuple[tuple[Colour, Colour], ...] = (
     ((206, 208, 210), (38, 74, 156)),
     ((240, 230, 200), (178, 36, 40)),
 )
-_HOUSES: tuple[Colour, ...] = (
-    *((186, 150, 122), (206, 196, 178), (158, 98, 82), (142, 150, 160), (214, 178, 128), (120, 110, 112)),
-    *((172, 182, 172), (196, 128, 104), (108, 122, 140)),
-)
-_LEAVES: tuple[Colour, ...] = ((84, 136, 62), (102, 152, 70), (66, 116, 62), (136, 150, 66), (176, 132, 54))
-
 
 def choose(rng: np.random.Generator, options: tuple[Colour, ...] | list[Colour]) -> Colour:
     """Return one of the colours, a little lighter or darker."""
@@ -53,16 +47,6 @@ def group(parts: tuple[Part, ...], *, shadow: bool = True) -> Prop:
     cos, sin = abs(math.cos(pose.heading)), abs(math.sin(pose.heading))
     x, z = (length * sin + width * cos) / 2, (length * cos + width * sin) / 2
     return Prop(parts, (pose.x - x, pose.x + x, pose.z - z, pose.z + z), (length, width) if shadow else (0.0, 0.0))
-
-
-def populate(rng: np.random.Generator, road: Road, place: str, weather: str) -> tuple[Prop, ...]:
-    """Return everything that stands on or beside the road."""
-    props: list[Prop] = []
-    props += _traffic(rng, road, place)
-    props += _people(rng, road)
-    props += _furniture(rng, road, place)
-    props += _surroundings(rng, road, place, weather)
-    return tuple(props)
 
 
 def vehicle(rng: np.random.Generator, kind: str) -> Shape:
@@ -103,7 +87,8 @@ def cyclist(rng: np.random.Generator, pose: Pose, *, motor: bool, rider: bool) -
     return group(tuple(parts))
 
 
-def _traffic(rng: np.random.Generator, road: Road, place: str) -> list[Prop]:
+def traffic(rng: np.random.Generator, road: Road) -> list[Prop]:
+    """Return what drives or is parked on the road, and what crosses it."""
     props: list[Prop] = []
     for x, oncoming in road.lanes:
         parked = not road.highway and (x > road.right - 2.4 or x < road.left + 2.4)

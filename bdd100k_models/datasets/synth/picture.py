@@ -1,0 +1,92 @@
+"""One picture and its frame of labels, from three numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdd100k_models.datasets.synth.annotate import annotate
+from bdd100k_models.datasets.synth.canvas import Canvas
+from bdd100k_models.datasets.synth.ground import draw_ground, draw_shadows, draw_sky
+from bdd100k_models.datasets.synth.painter import Painter
+from bdd100k_models.datasets.synth.sampling import sample_scene
+from bdd100k_models.datasets.synth.scene import Part, Scene
+from bdd100k_models.datasets.synth.weather import draw_weather
+from bdd100k_models.formats.scalabel import Frame
+from bdd100k_models.tasks import SPLITS
+
+_IDS_AN_IMAGE = 1000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), blue, green, red.
+        ids: int32 (height, width): number of the object that each pixel shows, 0 for none that is labelled.
+        parts: The objects by number.
+        frame: Name, tags and labels.
+    """
+
+    pixels: NDArray[np.uint8]
+    ids: NDArray[np.int32]
+    parts: dict[int, Part]
+    frame: Frame
+
+
+def draw_picture(seed: int, split: str, index: int, size: tuple[int, int] = (1280, 720)) -> Picture:
+    """Draw picture ``index`` of a split.
+
+    Args:
+        seed: Not negative. The picture depends on it, the split, the index and the size, and on nothing else.
+        split: ``train``, ``val`` or ``test``.
+        index: Not negative.
+        size: Width and height in pixels.
+
+    Returns:
+        The picture with its labels. About one frame in forty shows an empty road and has ``labels`` None.
+    """
+    number = SPLITS.index(split)
+    scene_seed, paint_seed = np.random.SeedSequence((seed, number, index)).spawn(2)
+    scene = sample_scene(np.random.Generator(np.random.PCG64(scene_seed)), size)
+    canvas, parts = render(scene, np.random.Generator(np.random.PCG64(paint_seed)))
+    labels = annotate(canvas, parts, index * _IDS_AN_IMAGE)
+    attributes = {"weather": scene.weather, "timeofday": scene.timeofday, "scene": scene.place}
+    frame = Frame(picture_name(seed, split, index), attributes=attributes, labels=labels or None)
+    return Picture(canvas.pixels, canvas.ids, parts, frame)
+
+
+def picture_name(seed: int, split: str, index: int) -> str:
+    """Return the file name of a picture: two groups of eight hexadecimal digits, as in the real data set."""
+    return f"{seed & 0xFFFFFFFF:08x}-{SPLITS.index(split):x}{index:07x}.jpg"
+
+
+def render(scene: Scene, rng: np.random.Generator) -> tuple[Canvas, dict[int, Part]]:
+    """Draw a scene.
+
+    Args:
+        scene: What is there.
+        rng: For what needs no label: clouds, stars, drops.
+
+    Returns:
+        The canvas, and the labelled objects by their number in its map.
+    """
+    canvas = Canvas(scene.camera.width, scene.camera.height)
+    painter = Painter(canvas, scene.camera, scene.light)
+    draw_sky(painter, scene, rng)
+    draw_ground(painter, scene, rng)
+    draw_shadows(painter, scene)
+    parts: dict[int, Part] = {}
+    for prop in scene.drawing_order():
+        for part in prop.parts:
+            if part.category is not None:
+                parts[len(parts) + 1] = part
+                canvas.begin(len(parts))
+            part.shape.draw(painter, part.pose)
+            canvas.finish()
+    canvas.spread_glow(0.8 if scene.timeofday != "daytime" else 0.45)
+    draw_weather(canvas, scene, rng)
+    return canvas, parts
