@@ -7,6 +7,7 @@ out beside a straight road follows the bend.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,9 @@ class Camera:
         shift = (self.yaw + self.bend * z) * z
         u = self.width / 2 + self.focal * (points[..., 0] + shift) / z
         v = self.horizon + self.focal * (self.elevation - points[..., 1]) / z
-        return np.stack((u, v), axis=-1)
+        pixels = np.empty((*z.shape, 2))
+        pixels[..., 0], pixels[..., 1] = u, v
+        return pixels
 
     def scale(self, z: float) -> float:
         """Return pixels a metre at distance ``z``."""
@@ -71,8 +74,7 @@ class Pose:
 
     def place(self, local: Points) -> Points:
         """Return world points of local ones (..., 3): forward, up, right of the thing."""
-        cos, sin = np.cos(self.heading), np.sin(self.heading)
-        forward, up, right = local[..., 0], local[..., 1], local[..., 2]
-        x = self.x + right * cos + forward * sin
-        z = self.z + forward * cos - right * sin
-        return np.stack((x, self.y + up, z), axis=-1)
+        cos, sin = math.cos(self.heading), math.sin(self.heading)
+        turn = np.array(((sin, 0.0, cos), (0.0, 1.0, 0.0), (cos, 0.0, -sin)))
+        world: Points = local @ turn + (self.x, self.y, self.z)
+        return world

@@ -22,7 +22,7 @@ _SHIFT = 4  # fractional bits of coordinates
 _ONE = 1 << _SHIFT
 _LIMIT = 1 << 13  # pixels; outlines far outside the picture are pulled in to here, or the fixed point would overflow
 _GLOW_SCALE = 4  # the layer of light is this much smaller than the picture
-_TURN = np.linspace(-math.pi / 2, math.pi / 2, 7)
+_HALF_TURN = np.exp(1j * np.linspace(-math.pi / 2, math.pi / 2, 7))
 _CIRCLE = np.linspace(0, 2 * math.pi, 24, endpoint=False)
 CIRCLE = np.stack((np.cos(_CIRCLE), np.sin(_CIRCLE)), axis=-1)
 
@@ -101,7 +101,7 @@ class Canvas:
 
     def fill_all(self, polygons: Sequence[Points] | Points, colour: Colour, *, detail: bool = False) -> None:
         """Fill polygons that do not overlap; see :meth:`fill`."""
-        fixed = [np.rint(np.clip(polygon, -_LIMIT, _LIMIT) * _ONE).astype(np.int32) for polygon in polygons]
+        fixed = [_fixed_point(polygon) for polygon in polygons]
         cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, _SHIFT)
         if not detail:
             cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, _SHIFT)
@@ -132,22 +132,29 @@ class Canvas:
         self, start: Points, end: Points, widths: tuple[float, float], colour: Colour, *, detail: bool = False
     ) -> None:
         """Fill a rounded bar from ``start`` to ``end``, ``widths`` pixels thick at its ends."""
-        dx, dy = float(end[0] - start[0]), float(end[1] - start[1])
-        angle = math.atan2(dy, dx)
-        arc = np.concatenate((_TURN + angle, _TURN + angle + math.pi))
-        radius = np.repeat((widths[1] / 2, widths[0] / 2), len(_TURN))[:, None]
-        centres = np.repeat((end, start), len(_TURN), axis=0)
-        self.fill(centres + radius * np.stack((np.cos(arc), np.sin(arc)), axis=-1), colour, detail=detail)
+        first, last = complex(start[0], start[1]), complex(end[0], end[1])
+        along = last - first
+        arc = _HALF_TURN * (along / abs(along) if along else 1.0)
+        points = np.concatenate((last + arc * (widths[1] / 2), first - arc * (widths[0] / 2)))
+        self.fill(points.view(np.float64).reshape(-1, 2), colour, detail=detail)
 
-    def path(self, points: Points, width: float, colour: Colour, *, detail: bool = False) -> None:
-        """Draw a line through points (N, 2), ``width`` pixels thick."""
-        for start, end in zip(points[:-1], points[1:], strict=True):
-            self.limb(start, end, (width, width), colour, detail=detail)
+    def ring(self, points: Points, width: float, colour: Colour) -> None:
+        """Draw a wheel's rim, ``width`` pixels thick, seen at any angle: ``points`` (N, 2) go once around it."""
+        outward = width / 2 * CIRCLE
+        low, high = points.min(axis=0), points.max(axis=0)
+        if high[0] - low[0] < 2 * width:
+            middle = (low[0] + high[0]) / 2
+            self.limb(np.array((middle, low[1])), np.array((middle, high[1])), (width, width), colour)
+            return
+        if points[0, 0] < points[len(points) // 2, 0]:
+            outward = outward * (-1, 1)
+        outer, inner = points + outward, points - outward
+        self.fill(np.concatenate((outer, outer[:1], inner[:1], inner[::-1])), colour)
 
     def shine(self, centre: Points, radius: float, colour: Colour, *, squeeze: float = 1.0) -> None:
         """Add light around a point, ``radius`` pixels high; it appears in :meth:`spread_glow`."""
         points = (centre + CIRCLE * (radius * squeeze, radius)) / _GLOW_SCALE
-        fixed = np.rint(np.clip(points, -_LIMIT, _LIMIT) * _ONE).astype(np.int32)
+        fixed = _fixed_point(points)
         self._shines = True
         cv2.fillPoly(self.glow, [fixed], colour[::-1], cv2.LINE_AA, _SHIFT)
 
@@ -156,8 +163,16 @@ class Canvas:
         if not self._shines:
             return
         sigma = self.height / _GLOW_SCALE / 60
-        soft = cv2.GaussianBlur(self.glow, (0, 0), sigma)
-        wide = cv2.GaussianBlur(self.glow, (0, 0), sigma * 4)
-        light = cv2.addWeighted(soft, strength, wide, strength * 0.7, 0)
+        high, wide = self.glow.shape[:2]
+        near = cv2.GaussianBlur(self.glow, (0, 0), sigma)
+        small = cv2.resize(near, (wide // 4 + 1, high // 4 + 1), interpolation=cv2.INTER_AREA)
+        far = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma), (wide, high))
+        light = cv2.addWeighted(near, strength, far, strength * 0.7, 0)
         large = cv2.resize(light, (light.shape[1] * _GLOW_SCALE, light.shape[0] * _GLOW_SCALE))
         cv2.add(self.pixels, large[: self.height, : self.width], dst=self.pixels)
+
+
+def _fixed_point(points: Points) -> NDArray[np.int32]:
+    near = np.minimum(np.maximum(points, -_LIMIT), _LIMIT)
+    fixed: NDArray[np.int32] = np.rint(near * _ONE).astype(np.int32)
+    return fixed

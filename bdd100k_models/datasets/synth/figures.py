@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bdd100k_models.datasets.synth.camera import Points, Pose
-from bdd100k_models.datasets.synth.canvas import Colour
+from bdd100k_models.datasets.synth.canvas import CIRCLE, Colour
 from bdd100k_models.datasets.synth.painter import FRONT, REAR, Painter
 
 Joint = tuple[float, float, float]
@@ -22,7 +22,6 @@ SHIRTS: Sequence[Colour] = (
 )
 TROUSERS: Sequence[Colour] = ((44, 54, 84), (36, 36, 40), (110, 100, 84), (78, 84, 92), (150, 134, 104))
 _TYRE: Colour = (28, 28, 30)
-_WHEEL = np.linspace(0, 2 * math.pi, 21)
 
 #: Bars of a body: the joints at the ends, thickness in metres at each, and what it wears. The left ones come first.
 _BARS: Sequence[tuple[str, str, float, float, str]] = (
@@ -34,8 +33,8 @@ _BARS: Sequence[tuple[str, str, float, float, str]] = (
     ("right hip", "right knee", 0.19, 0.14, "trousers"),
     ("right knee", "right ankle", 0.14, 0.10, "trousers"),
     ("right ankle", "right toe", 0.10, 0.08, "shoe"),
-    ("neck", "pelvis", 0.40, 0.32, "shirt"),
     ("neck", "head", 0.12, 0.12, "skin"),
+    ("neck", "pelvis", 0.40, 0.32, "shirt"),
     ("right shoulder", "right elbow", 0.13, 0.11, "shirt"),
     ("right elbow", "right wrist", 0.10, 0.08, "skin"),
 )
@@ -150,13 +149,14 @@ class Person:
         if self.clothes.helmet is not None:
             canvas.disc(centre - (0, 0.04 * scale), radius * 1.1, shade(self.clothes.helmet, pose.z))
             if facing < 0.5:
-                offset = (-math.sin(facing) * 0.0, 0.05 * scale)
-                canvas.disc(centre + offset, radius * 0.7, shade(self.clothes.skin, pose.z), detail=True)
+                face = centre + np.array((0.0, 0.05 * scale))
+                canvas.disc(face, radius * 0.7, shade(self.clothes.skin, pose.z), detail=True)
             return
         sink = 0.01 if facing > 0.3 else 0.06
         canvas.disc(centre - (0, sink * scale), radius, shade(self.clothes.hair, pose.z), squeeze=0.9)
         if facing <= 0.3:
-            canvas.disc(centre + (0, 0.03 * scale), radius * 0.72, shade(self.clothes.skin, pose.z), detail=True)
+            face = centre + np.array((0.0, 0.03 * scale))
+            canvas.disc(face, radius * 0.72, shade(self.clothes.skin, pose.z), detail=True)
 
 
 def _other(name: str) -> str:
@@ -235,9 +235,9 @@ class Motorcycle:
 
 
 def _ring(painter: Painter, pose: Pose, at: float, radius: float, width: float, colour: Colour) -> None:
-    local = np.column_stack((at + radius * np.cos(_WHEEL), radius + radius * np.sin(_WHEEL), np.zeros(len(_WHEEL))))
+    local = np.column_stack((at + radius * CIRCLE[:, 0], radius - radius * CIRCLE[:, 1], np.zeros(len(CIRCLE))))
     points = painter.camera.project(pose.place(local))
-    painter.canvas.path(points, max(width * painter.camera.scale(pose.z), 0.8), painter.light.shade(colour, pose.z))
+    painter.canvas.ring(points, max(width * painter.camera.scale(pose.z), 0.8), painter.light.shade(colour, pose.z))
 
 
 def _fat_wheel(painter: Painter, pose: Pose, at: float) -> None:
@@ -247,7 +247,5 @@ def _fat_wheel(painter: Painter, pose: Pose, at: float) -> None:
     ends = painter.camera.project(pose.place(np.array([(at, half, 0.0), (at, 2 * radius - half, 0.0)])))
     painter.canvas.limb(ends[0], ends[1], (2 * half * scale, 2 * half * scale), painter.light.shade(_TYRE, pose.z))
     for size, colour in ((1.0, _TYRE), (0.60, (128, 130, 136)), (0.22, (60, 60, 64))):
-        circle = np.column_stack(
-            (at + radius * size * np.cos(_WHEEL), radius + radius * size * np.sin(_WHEEL), np.zeros(len(_WHEEL)))
-        )
-        painter.polygon(pose, circle, colour, detail=size < 1)
+        forward, up = at + radius * size * CIRCLE[:, 0], radius + radius * size * CIRCLE[:, 1]
+        painter.polygon(pose, np.column_stack((forward, up, np.zeros(len(CIRCLE)))), colour, detail=size < 1)

@@ -61,9 +61,9 @@ class TrafficLight:
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw the housing with a pale border, and the lamps."""
         housing = np.array([(-0.25, -0.58), (0.25, -0.58), (0.25, 0.58), (-0.25, 0.58)])
-        for grow, colour in ((1.0, (206, 178, 60)), (0.86, (24, 26, 28))):
+        for grow, paint in ((1.0, (206, 178, 60)), (0.86, (24, 26, 28))):
             local = np.column_stack((np.zeros(4), housing * grow))[:, [0, 2, 1]]
-            painter.polygon(pose, local, colour, detail=grow < 1)
+            painter.polygon(pose, local, paint, detail=grow < 1)
         for state, (up, colour) in _LAMPS.items():
             dim: Colour = (colour[0] * 0.25, colour[1] * 0.25, colour[2] * 0.25)
             lit = state == self.state

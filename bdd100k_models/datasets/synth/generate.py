@@ -6,7 +6,9 @@ import contextlib
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,7 @@ from bdd100k_models.tasks import SPLITS, get_task
 SIZE_RANGE = (64, 4096)
 _JPEG_QUALITY = 90
 _MAX_COUNT = 1_000_000
+_LEAST_A_PROCESS = 10
 
 
 @dataclass
@@ -74,7 +77,8 @@ def generate(
         splits: Number of pictures by split; a split with none is left out.
         seed: Not negative.
         size: Width and height in pixels.
-        nproc: Processes; by default one for each core.
+        nproc: Processes; by default one for each core, fewer for a few pictures. More than one need a main module
+            that can be imported, as always with :mod:`multiprocessing`.
         force: Write into a folder that is not empty. Other files there are kept.
         start: Index of the first picture of each split.
 
@@ -91,8 +95,7 @@ def generate(
     make_folder(root)
     summary = Summary(root, counts)
     task = get_task("det")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ProgressBar(sum(counts.values()), "drawing") as bar, _mapper(nproc or cores) as run:
+    with ProgressBar(sum(counts.values()), "drawing") as bar, _mapper(nproc or _processes(sum(counts.values()))) as run:
         for split, count in counts.items():
             folder = root / task.image_dir(split)
             make_folder(folder)
@@ -128,24 +131,32 @@ def _checked(
     return {split: splits[split] for split in SPLITS if splits.get(split)}
 
 
-_Run = "partial[Iterator[Frame]]"
+def _processes(count: int) -> int:
+    """Return how many processes are worth their start for so many pictures."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, count // _LEAST_A_PROCESS))
 
 
 @contextlib.contextmanager
-def _mapper(nproc: int) -> Iterator[_Run]:
+def _mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Frame], Iterable[int]], Iterator[Frame]]]:
     """Yield a ``map`` that keeps the order, in this process or in several."""
     if nproc == 1:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         try:
-            yield partial(map)
+            yield map
         finally:
             cv2.setNumThreads(threads)
         return
     # forked children of a process that runs threads can hang
     context = multiprocessing.get_context("spawn")
-    with context.Pool(nproc, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield partial(pool.imap, chunksize=4)
+    pool = ProcessPoolExecutor(nproc, context, initializer=cv2.setNumThreads, initargs=(1,))
+    try:
+        yield partial(pool.map, chunksize=4)
+    except BrokenProcessPool:
+        raise OutputError("a process that draws was killed, perhaps for want of memory; set a lower nproc") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _write_picture(folder: Path, seed: int, split: str, size: tuple[int, int], index: int) -> Frame:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from bdd100k_models.datasets.synth.camera import NEAR, Points, Pose
+from bdd100k_models.datasets.synth.camera import NEAR, Points
 from bdd100k_models.datasets.synth.canvas import Canvas, Colour
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.scene import Scene
@@ -57,7 +60,10 @@ def _clouds(canvas: Canvas, scene: Scene, rng: np.random.Generator) -> None:
     soft = cv2.resize(cv2.GaussianBlur(layer, (0, 0), high / 45), (wide * 4, high * 4))[:end, : canvas.width]
     zenith, horizon = scene.light.sky
     bright = 1.1 if scene.weather == "partly cloudy" else 0.96
-    colour = [min((0.4 * z + 0.6 * h) * bright + 10 * scene.light.ambient[0], 255.0) for z, h in zip(zenith, horizon, strict=True)]
+    colour = [
+        min((0.4 * z + 0.6 * h) * bright + 10 * scene.light.ambient[0], 255.0)
+        for z, h in zip(zenith, horizon, strict=True)
+    ]
     if scene.weather == "partly cloudy":
         colour = [0.35 * c + 0.65 * 250 * a for c, a in zip(colour, scene.light.ambient, strict=True)]
     cover = np.full((end, canvas.width, 3), colour[::-1], dtype=np.uint8)
@@ -71,7 +77,9 @@ def _hills(painter: Painter, rng: np.random.Generator) -> None:
     for depth, high, colour in ((420.0, 0.085, (96, 112, 124)), (260.0, 0.045, (92, 112, 92))):
         x = np.linspace(0, canvas.width, 40)
         phases, waves = rng.uniform(0, 6.3, 3), rng.uniform(1.5, 9, 3)
-        heights = sum(np.sin(x / canvas.width * w + p) / (i + 1) for i, (w, p) in enumerate(zip(waves, phases, strict=True)))
+        heights = sum(
+            np.sin(x / canvas.width * w + p) / (i + 1) for i, (w, p) in enumerate(zip(waves, phases, strict=True))
+        )
         y = camera.horizon + 2 - canvas.height * high * (0.55 + 0.25 * heights)
         points = np.column_stack((np.concatenate((x, x[::-1])), np.concatenate((y, np.full(40, camera.horizon + 3)))))
         canvas.fill(points, painter.light.shade(colour, depth), detail=True)
@@ -80,8 +88,10 @@ def _hills(painter: Painter, rng: np.random.Generator) -> None:
 def draw_ground(painter: Painter, scene: Scene, rng: np.random.Generator) -> None:
     """Draw fields, pavements, the road, its markings, kerbs, rails and the crossing street."""
     road, snow = scene.road, scene.weather == "snowy"
-    field: Colour = (226, 230, 236) if snow else {"highway": (116, 140, 78), "residential": (106, 148, 76)}.get(
-        scene.place, (132, 130, 124)
+    field: Colour = (
+        (226, 230, 236)
+        if snow
+        else {"highway": (116, 140, 78), "residential": (106, 148, 76)}.get(scene.place, (132, 130, 124))
     )
     walk: Colour = (206, 208, 214) if snow else (92, 92, 94) if road.highway else (166, 162, 154)
     asphalt = road_colour(scene.weather)
@@ -89,18 +99,21 @@ def draw_ground(painter: Painter, scene: Scene, rng: np.random.Generator) -> Non
     painter.canvas.pixels[int(np.ceil(scene.camera.horizon)) :] = rows
     _band(painter, road.left - road.walk, road.right + road.walk, walk)
     if road.crossing is not None:
-        across = np.array([(-70, road.crossing - 5), (-70, road.crossing + 5), (70, road.crossing + 5), (70, road.crossing - 5)])
+        across = np.array(
+            [(-70, road.crossing - 5), (-70, road.crossing + 5), (70, road.crossing + 5), (70, road.crossing - 5)]
+        )
         _surface(painter, across, asphalt)
     _band(painter, road.left, road.right, asphalt)
     _grain(painter, rng)
     _markings(painter, scene)
 
 
-def _rows(painter: Painter, colour: Colour) -> np.ndarray:
+def _rows(painter: Painter, colour: Colour) -> NDArray[np.uint8]:
     """Return the ground (rows below the horizon, width, 3) if it had one colour all over."""
     depths = painter.camera.row_depths()[int(np.ceil(painter.camera.horizon)) :]
     shaded = painter.light.shade_rows(colour, np.minimum(depths, 2000.0))[:, ::-1].astype(np.uint8)
-    return np.broadcast_to(shaded[:, None], (len(shaded), painter.canvas.width, 3))
+    rows: NDArray[np.uint8] = cv2.repeat(np.ascontiguousarray(shaded[:, None]), 1, painter.canvas.width)
+    return rows
 
 
 def _band(painter: Painter, left: float, right: float, colour: Colour) -> None:
@@ -112,7 +125,7 @@ def _band(painter: Painter, left: float, right: float, colour: Colour) -> None:
     mask = np.zeros((canvas.height - start, canvas.width), dtype=np.uint8)
     fixed = np.rint(np.clip(points - (0, start), -8192, 8192) * 16).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, cv2.LINE_8, 4)
-    cv2.copyTo(np.ascontiguousarray(_rows(painter, colour)), mask, canvas.pixels[start:])
+    cv2.copyTo(_rows(painter, colour), mask, canvas.pixels[start:])
 
 
 def _surface(painter: Painter, corners: Points, colour: Colour) -> None:
@@ -122,7 +135,7 @@ def _surface(painter: Painter, corners: Points, colour: Colour) -> None:
     painter.canvas.fill(painter.camera.project(local), painter.light.shade(colour, depth), detail=True)
 
 
-_GRAIN: dict[tuple[int, int], np.ndarray] = {}
+_GRAIN: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
 
 def _grain(painter: Painter, rng: np.random.Generator) -> None:
@@ -148,11 +161,11 @@ def _stripe(painter: Painter, x: float, width: float, z1: float, z2: float, colo
 def _line(painter: Painter, x: float, colour: Colour, width: float = 0.14, gap: float = 0.0) -> None:
     """Draw a line along the road, whole or with gaps of so many metres."""
     if gap:
-        for z in np.arange(1.0, _MARKED, gap + 3.5):
+        for z in np.arange(1.0, _MARKED, gap + 3.5).tolist():
             _stripe(painter, x, width, z, z + 3.5, colour)
         return
     edges = (NEAR, 6, 12, 20, 32, 50, 80, 140, _FAR)
-    for z1, z2 in zip(edges[:-1], edges[1:], strict=True):
+    for z1, z2 in itertools.pairwise(edges):
         left, right = x - width / 2, x + width / 2
         middle = (z1 + z2) / 2
         corners = [(left, z1), (left, middle), (left, z2), (right, z2), (right, middle), (right, z1)]
@@ -168,7 +181,7 @@ def _markings(painter: Painter, scene: Scene) -> None:
     for x in (road.divide - 0.14, road.divide + 0.14):
         _line(painter, x, yellow)
     centres = sorted(x for x, _ in road.lanes)
-    for a, b in zip(centres[:-1], centres[1:], strict=True):
+    for a, b in itertools.pairwise(centres):
         if abs((a + b) / 2 - road.divide) > 1.0 and abs(b - a - road.lane) < 0.1:
             _line(painter, (a + b) / 2, paint, gap=6.0)
     for kerb in (road.left, road.right):
@@ -177,12 +190,32 @@ def _markings(painter: Painter, scene: Scene) -> None:
         for x in (road.rails - 0.75, road.rails + 0.75):
             _line(painter, x, (58, 58, 62), 0.12)
     if road.crossing is not None:
-        _surface(painter, np.array([(road.left, road.crossing - 5), (road.left, road.crossing + 5),
-                                    (road.right, road.crossing + 5), (road.right, road.crossing - 5)]), road_colour(scene.weather))
-        for x in np.arange(road.left + 0.5, road.right - 0.3, 1.0):
-            _stripe(painter, float(x), 0.5, road.crossing - 9.0, road.crossing - 6.2, paint)
-        _surface(painter, np.array([(0 + road.divide, road.crossing - 10.4), (road.divide, road.crossing - 9.9),
-                                    (road.right, road.crossing - 9.9), (road.right, road.crossing - 10.4)]), paint)
+        _surface(
+            painter,
+            np.array(
+                [
+                    (road.left, road.crossing - 5),
+                    (road.left, road.crossing + 5),
+                    (road.right, road.crossing + 5),
+                    (road.right, road.crossing - 5),
+                ]
+            ),
+            road_colour(scene.weather),
+        )
+        for x in np.arange(road.left + 0.5, road.right - 0.3, 1.0).tolist():
+            _stripe(painter, x, 0.5, road.crossing - 9.0, road.crossing - 6.2, paint)
+        _surface(
+            painter,
+            np.array(
+                [
+                    (0 + road.divide, road.crossing - 10.4),
+                    (road.divide, road.crossing - 9.9),
+                    (road.right, road.crossing - 9.9),
+                    (road.right, road.crossing - 10.4),
+                ]
+            ),
+            paint,
+        )
 
 
 def draw_shadows(painter: Painter, scene: Scene) -> None:
@@ -191,4 +224,4 @@ def draw_shadows(painter: Painter, scene: Scene) -> None:
     for prop in scene.props:
         if prop.shadow[0]:
             pose = prop.parts[0].pose
-            painter.shadow(Pose(pose.x, pose.z, pose.heading), prop.shadow[0], prop.shadow[1], ground)
+            painter.shadow(pose, prop.shadow[0], prop.shadow[1], ground)

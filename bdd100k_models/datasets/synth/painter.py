@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,10 +23,11 @@ def rectangle(low: tuple[float, float], high: tuple[float, float]) -> Points:
     return np.array([low, (high[0], low[1]), high, (low[0], high[1])], dtype=float)
 
 
-def signed_area(points: Points) -> float:
-    """Return twice the area of a polygon (N, 2); the sign tells which way it turns."""
-    x, y = points[:, 0], points[:, 1]
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+def turn_of(quads: Points) -> Points:
+    """Return twice the signed areas (K,) of quadrilaterals (K, 4, 2); the sign tells which way each turns."""
+    a, b = quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1]
+    area: Points = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return area
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,14 @@ class Painter:
     def visible(self, pose: Pose, side: str, at: float) -> bool:
         """Tell whether the camera sees a side of a thing: the plane ``at`` metres from its centre along that axis."""
         x = -pose.x - (self.camera.yaw + self.camera.bend * pose.z) * pose.z
-        cos, sin = np.cos(pose.heading), np.sin(pose.heading)
+        cos, sin = math.cos(pose.heading), math.sin(pose.heading)
         forward, right = x * sin - pose.z * cos, x * cos + pose.z * sin
         return bool({FRONT: forward > at, REAR: -forward > at, RIGHT: right > at, LEFT: -right > at}[side])
 
     def lit(self, side: str, heading: float) -> float:
         """Return how well a side is lit, given where the sun stands."""
         angle = heading + {FRONT: 0.0, RIGHT: np.pi / 2, REAR: np.pi, LEFT: -np.pi / 2}[side]
-        return 0.84 + 0.12 * float(np.sin(angle)) * self.light.sun - 0.04 * float(np.cos(angle))
+        return 0.84 + 0.12 * math.sin(angle) * self.light.sun - 0.04 * math.cos(angle)
 
     def polygon(self, pose: Pose, local: Points, colour: Colour, factor: float = 1.0, *, detail: bool = False) -> None:
         """Fill a polygon given by local points (N, 3)."""
@@ -70,8 +72,9 @@ class Painter:
         distance = (world[..., 2] ** 2 + world[..., 0] ** 2).mean(axis=1)
         rises = quads[:, 1, 1] - quads[:, 0, 1]
         runs = np.abs(quads[:, 1, 0] - quads[:, 0, 0])
+        faces = turn_of(pixels) > 0
         for index in np.argsort(-distance):
-            if signed_area(pixels[index]) <= 0:
+            if not faces[index]:
                 continue
             flat = runs[index] / (runs[index] + abs(rises[index]) + 1e-6)
             side = REAR if rises[index] > 0 else FRONT
@@ -82,7 +85,7 @@ class Painter:
                 self.polygon(pose, points, colour, self.lit(side, pose.heading))
 
     def on_side(self, pose: Pose, half: float, shapes: Sequence[Points], colour: Colour, inset: float = 0.0) -> None:
-        """Draw flat shapes (N, 2: forward, up) on whichever side is seen.
+        """Draw flat shapes (N, 2: forward, up; all of one N) on whichever side is seen.
 
         Args:
             pose: Of the thing.
@@ -95,25 +98,26 @@ class Painter:
             if not self.visible(pose, side, half):
                 continue
             base = min(float(shape[:, 1].min()) for shape in shapes)
-            for shape in shapes:
-                across = sign * (half - inset * (shape[:, 1] - base))
-                local = np.column_stack((shape, across))
-                self.polygon(pose, local, colour, self.lit(side, pose.heading), detail=True)
+            flat = np.stack(shapes)
+            across = sign * (half - inset * (flat[..., 1:] - base))
+            local = np.concatenate((flat, across), axis=-1)
+            self.polygons(pose, local, colour, self.lit(side, pose.heading), detail=True)
 
     def on_end(
         self, pose: Pose, side: str, at: float, shapes: Sequence[Points], colour: Colour, lean: float = 0.0
     ) -> None:
-        """Draw flat shapes (N, 2: right, up) on the front or rear, the plane ``at`` metres from the centre.
+        """Draw flat shapes (N, 2: right, up; all of one N) on the front or rear, ``at`` metres from the centre.
 
         ``lean`` is how far the plane falls back for each metre up from the shape's lowest point.
         """
         if not self.visible(pose, side, at):
             return
         sign = 1.0 if side == FRONT else -1.0
-        for shape in shapes:
-            forward = sign * (at - lean * (shape[:, 1] - shape[:, 1].min()))
-            local = np.column_stack((forward, shape[:, 1], shape[:, 0]))
-            self.polygon(pose, local, colour, self.lit(side, pose.heading), detail=True)
+        flat = np.stack(shapes)
+        up = flat[..., 1:]
+        forward = sign * (at - lean * (up - up.min()))
+        local = np.concatenate((forward, up, flat[..., :1]), axis=-1)
+        self.polygons(pose, local, colour, self.lit(side, pose.heading), detail=True)
 
     def wheels(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
         """Draw the wheels of the side that is seen, and the tyres below the body."""

@@ -9,7 +9,7 @@ import numpy as np
 from bdd100k_models.datasets.synth import figures, furniture
 from bdd100k_models.datasets.synth.camera import Pose
 from bdd100k_models.datasets.synth.canvas import Colour
-from bdd100k_models.datasets.synth.scene import Part, Prop, Road, pick
+from bdd100k_models.datasets.synth.scene import PARKING, Part, Prop, Road, pick
 from bdd100k_models.datasets.synth.traffic import choose, clothes, cyclist, group, solo
 
 _HOUSES: tuple[Colour, ...] = (
@@ -42,7 +42,7 @@ def _people(rng: np.random.Generator, road: Road) -> list[Prop]:
         side = 1 if rng.random() < 0.6 else -1
         kerb = road.right if side > 0 else road.left
         x = kerb + side * float(rng.uniform(0.5, road.walk - 0.5))
-        z = float(rng.uniform(6.5, _PEOPLE_FAR)) ** 1.0
+        z = float(rng.uniform(6.5, _PEOPLE_FAR))
         heading = float(rng.choice((0.0, math.pi))) + float(rng.normal(0, 0.5))
         props.append(_walker(rng, Pose(x, z, heading, 0.12 if not road.highway else 0.0)))
     if road.crossing is not None:
@@ -57,12 +57,12 @@ def _bikes(rng: np.random.Generator, road: Road) -> list[Prop]:
     if road.highway:
         return []
     props = []
-    for _ in range(int(rng.poisson(1.3))):
+    for _ in range(int(rng.poisson(2.0))):
         right = rng.random() < 0.65
-        kerb = road.right - 2.7 if right else road.left + 2.7
-        pose = Pose(kerb, float(rng.uniform(6.5, 36)), float(rng.normal(0, 0.12)) + (0 if right else math.pi))
+        x = road.right - PARKING - 0.35 if right else road.left + PARKING + 0.35
+        pose = Pose(x, float(rng.uniform(6.5, 36)), float(rng.normal(0, 0.12)) + (0 if right else math.pi))
         props.append(cyclist(rng, pose, motor=False, rider=True))
-    for _ in range(int(rng.poisson(0.8))):
+    for _ in range(int(rng.poisson(1.2))):
         side = 1 if rng.random() < 0.6 else -1
         x = (road.right if side > 0 else road.left) + side * 0.6
         pose = Pose(x, float(rng.uniform(7, 30)), float(rng.uniform(0, 2 * math.pi)), 0.12)
@@ -136,7 +136,9 @@ def _tree(rng: np.random.Generator, x: float, z: float, weather: str) -> Prop:
     height = float(rng.uniform(5.0, 8.5))
     blobs = ((0.0, 0.15, 0.75), (-0.55, -0.1, 0.6), (0.55, -0.12, 0.62), (0.1, -0.3, 0.6))
     jitter = rng.normal(0, 0.06, (len(blobs), 3))
-    moved = tuple((a + float(i), b + float(j), c + float(k)) for (a, b, c), (i, j, k) in zip(blobs, jitter, strict=True))
+    moved = tuple(
+        (a + float(i), b + float(j), c + float(k)) for (a, b, c), (i, j, k) in zip(blobs, jitter, strict=True)
+    )
     conifer, snowy = bool(rng.random() < 0.22), weather == "snowy"
     crown = height * (0.24 if conifer else 0.27)
     tree = furniture.Tree(height, crown, choose(rng, list(_LEAVES[:3] if conifer else _LEAVES)), moved, conifer, snowy)

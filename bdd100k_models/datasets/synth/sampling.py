@@ -7,12 +7,13 @@ import numpy as np
 from bdd100k_models.datasets.synth.camera import Camera
 from bdd100k_models.datasets.synth.light import choose_light
 from bdd100k_models.datasets.synth.roadside import roadside
-from bdd100k_models.datasets.synth.scene import Road, Scene, pick
+from bdd100k_models.datasets.synth.scene import PARKING, TRACK, Prop, Road, Scene, pick
 from bdd100k_models.datasets.synth.traffic import traffic
-
 
 _WEATHER = {"clear": 0.36, "partly cloudy": 0.14, "overcast": 0.14, "rainy": 0.14, "snowy": 0.12, "foggy": 0.10}
 _TIME = {"daytime": 0.58, "night": 0.26, "dawn/dusk": 0.16}
+#: Share of pictures of an empty road, without a label.
+_EMPTY = 0.025
 _PLACE = {"city street": 0.58, "residential": 0.24, "highway": 0.18}
 
 
@@ -31,7 +32,9 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         bend=rng.uniform(-0.0016, 0.0016) if place == "highway" else rng.uniform(-0.0007, 0.0007),
     )
     light = choose_light(rng, weather, timeofday)
-    props = (*traffic(rng, road), *roadside(rng, road, place, weather))
+    props: tuple[Prop, ...] = (*traffic(rng, road), *roadside(rng, road, place, weather))
+    if rng.random() < _EMPTY:
+        props = tuple(prop for prop in props if all(part.category is None for part in prop.parts))
     return Scene(weather, timeofday, place, camera, light, road, props)
 
 
@@ -42,16 +45,14 @@ def _sample_road(rng: np.random.Generator, place: str) -> Road:
     mine, theirs = int(rng.integers(2 if highway else 1, most + 1)), int(rng.integers(1, most + 1))
     own = int(rng.integers(0, mine))
     divide = -lane * (own + 0.5)
-    side = rng.random()
     rails: float | None = None
-    left = divide - lane * theirs
-    parking = 0.0 if highway else 2.3
-    if side < (0.50 if place == "city street" else 0.36):
-        rails = divide - 1.8 if not highway else None
-        left -= 3.6
-    right = divide + lane * mine + parking
-    left -= parking
-    if highway and side < 0.36:
-        rails = left + 1.8
+    left, right = divide - lane * theirs, divide + lane * mine
+    tracked = rng.random() < {"city street": 0.62, "residential": 0.45, "highway": 0.45}[place]
+    if highway:
+        rails = left + TRACK / 2 - 7.5 if tracked else None
+    else:
+        left, right = left - PARKING, right + PARKING
+        if tracked:
+            rails, left = divide - TRACK / 2, left - TRACK
     crossing = float(rng.uniform(20, 44)) if not highway and rng.random() < 0.6 else None
-    return Road(left, right, divide, lane, 2.0 if highway else 3.4, rails, crossing, highway)
+    return Road(left, right, divide, lane, (mine, theirs), 2.0 if highway else 3.4, rails, crossing, highway)

@@ -8,9 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
-from bdd100k_models.datasets.synth.camera import Camera, Pose
+from bdd100k_models.datasets.synth.camera import NEAR, Camera, Pose
 from bdd100k_models.datasets.synth.light import Light
 from bdd100k_models.datasets.synth.painter import Painter
+
+#: Widths in metres of a track in the road and of a row of parked vehicles.
+TRACK, PARKING = 3.6, 2.3
+_OVERHANG = 2.5  # metres; how far crowns and arms reach beyond the ground that a thing covers
 
 
 class Shape(Protocol):
@@ -58,6 +62,7 @@ class Road:
         right: x of the right kerb.
         divide: x of the line between the directions.
         lane: Width of a lane.
+        counts: Lanes that go away and lanes that come nearer.
         walk: Width of the pavements; on a highway, of the hard shoulders.
         rails: x of the middle of a track, or None.
         crossing: z of the middle of a crossing street, or None.
@@ -68,6 +73,7 @@ class Road:
     right: float
     divide: float
     lane: float
+    counts: tuple[int, int]
     walk: float
     rails: float | None
     crossing: float | None
@@ -75,11 +81,11 @@ class Road:
 
     @property
     def lanes(self) -> list[tuple[float, bool]]:
-        """Middle of each lane, and whether traffic there comes nearer."""
-        right = np.arange(self.divide + self.lane / 2, self.right, self.lane)
-        start = self.divide - (3.6 if self.rails is not None and self.rails < self.divide else 0.0)
-        left = np.arange(start - self.lane / 2, self.left, -self.lane)
-        return [(float(x), False) for x in right] + [(float(x), True) for x in left]
+        """Middle of each lane, and whether traffic there comes nearer; parked vehicles are not in lanes."""
+        mine = [self.divide + self.lane * (index + 0.5) for index in range(self.counts[0])]
+        start = self.divide - (TRACK if self.rails is not None and not self.highway else 0.0)
+        theirs = [start - self.lane * (index + 0.5) for index in range(self.counts[1])]
+        return [(x, False) for x in mine] + [(x, True) for x in theirs]
 
 
 @dataclass(frozen=True)
@@ -98,13 +104,16 @@ class Scene:
         """Return the props so that whatever may hide another comes after it.
 
         A thing whose ground lies wholly beyond another's, or wholly farther out on the same side, is behind it. Where
-        both say the opposite, no line of sight meets both.
+        the two say the opposite, no line of sight meets both; nor where the directions to them differ.
         """
         bounds = np.array([prop.bounds for prop in self.props]).reshape(-1, 4)
         x1, x2, z1, z2 = bounds.T
         nearer = z2[:, None] <= z1[None, :]
         inside = (x1[None, :] >= np.maximum(x2[:, None], 0)) | (x2[None, :] <= np.minimum(x1[:, None], 0))
-        before = (nearer & ~inside.T) | (inside & ~nearer.T)  # before[a, b]: a hides b
+        near = np.maximum(z1, NEAR)
+        first, last = (np.minimum(x / near, x / np.maximum(z2, NEAR)) for x in (x1 - _OVERHANG, -x2 - _OVERHANG))
+        meet = (first[:, None] <= -last[None, :]) & (first[None, :] <= -last[:, None])
+        before = ((nearer & ~inside.T) | (inside & ~nearer.T)) & meet  # before[a, b]: a may hide b
         waiting = before.sum(axis=1)
         middle = (z1 + z2) / 2
         left = np.ones(len(bounds), dtype=bool)

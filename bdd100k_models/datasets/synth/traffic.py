@@ -9,7 +9,7 @@ import numpy as np
 from bdd100k_models.datasets.synth import figures, vehicles
 from bdd100k_models.datasets.synth.camera import Pose
 from bdd100k_models.datasets.synth.canvas import Colour
-from bdd100k_models.datasets.synth.scene import Part, Prop, Road, Shape, pick
+from bdd100k_models.datasets.synth.scene import PARKING, Part, Prop, Road, Shape, pick
 
 _FAR = 85.0  # metres; beyond this nothing that is labelled is placed
 _TRAFFIC = {"car": 0.60, "truck": 0.15, "bus": 0.13, "motorcycle": 0.12}
@@ -27,6 +27,7 @@ _TRAINS: tuple[tuple[Colour, Colour], ...] = (
     ((206, 208, 210), (38, 74, 156)),
     ((240, 230, 200), (178, 36, 40)),
 )
+
 
 def choose(rng: np.random.Generator, options: tuple[Colour, ...] | list[Colour]) -> Colour:
     """Return one of the colours, a little lighter or darker."""
@@ -91,31 +92,49 @@ def traffic(rng: np.random.Generator, road: Road) -> list[Prop]:
     """Return what drives or is parked on the road, and what crosses it."""
     props: list[Prop] = []
     for x, oncoming in road.lanes:
-        parked = not road.highway and (x > road.right - 2.4 or x < road.left + 2.4)
-        mean = 26.0 if not parked else 11.0
-        z = float(rng.uniform(9, 16)) if abs(x) < 1 else float(rng.uniform(3.5, 9))
-        while z < _FAR:
-            kind = "car" if parked and rng.random() < 0.85 else pick(rng, _TRAFFIC)
-            heading = float(rng.normal(0, 0.02)) + (math.pi if oncoming else 0.0)
-            pose_x = x + float(rng.normal(0, 0.12))
-            if kind == "motorcycle":
-                z += 1.5
-                if _free(road, z, 1.5):
-                    props.append(cyclist(rng, Pose(pose_x, z, heading), motor=True, rider=not parked))
-                z += 1.5
-            else:
-                shape = vehicle(rng, kind)
-                z += shape.size[0] / 2
-                if _free(road, z, shape.size[0] / 2) and not (parked and rng.random() < 0.35):
-                    props.append(solo(kind, shape, Pose(pose_x, z, heading)))
-                z += shape.size[0] / 2
-            z += 1.4 + float(rng.exponential(mean if not parked else 4.0))
+        props += _lane(rng, road, x, oncoming)
+    if not road.highway:
+        for x, oncoming in ((road.right - PARKING / 2, False), (road.left + PARKING / 2, True)):
+            props += _parked(rng, road, x, oncoming)
     props += _crossing_traffic(rng, road)
-    if road.rails is not None and rng.random() < 0.75:
+    if road.rails is not None and rng.random() < 0.85:
         colour, stripe = _TRAINS[int(rng.integers(len(_TRAINS)))]
         train = vehicles.Train(colour, stripe, (float(rng.uniform(13, 19)), 2.6))
         heading = math.pi if rng.random() < 0.5 else 0.0
         props.append(solo("train", train, Pose(road.rails, float(rng.uniform(15, 42)), heading)))
+    return props
+
+
+def _lane(rng: np.random.Generator, road: Road, x: float, oncoming: bool) -> list[Prop]:
+    """Return the traffic of a lane, from the nearest on."""
+    props: list[Prop] = []
+    z = float(rng.uniform(9, 16)) if abs(x) < 1 else float(rng.uniform(3.5, 9))
+    while z < _FAR:
+        kind = pick(rng, _TRAFFIC)
+        heading = float(rng.normal(0, 0.02)) + (math.pi if oncoming else 0.0)
+        side = x + float(rng.normal(0, 0.12))
+        shape = None if kind == "motorcycle" else vehicle(rng, kind)
+        half = shape.size[0] / 2 if shape is not None else 1.5
+        z += half
+        if _free(road, z, half):
+            pose = Pose(side, z, heading)
+            props.append(solo(kind, shape, pose) if shape else cyclist(rng, pose, motor=True, rider=True))
+        z += half + 1.6 + float(rng.exponential(26.0))
+    return props
+
+
+def _parked(rng: np.random.Generator, road: Road, x: float, oncoming: bool) -> list[Prop]:
+    """Return the parked vehicles of one side, in clusters."""
+    props: list[Prop] = []
+    z = float(rng.uniform(3.5, 14))
+    while z < _FAR:
+        shape = vehicle(rng, "car")
+        half = shape.size[0] / 2
+        z += half
+        if _free(road, z, half) and rng.random() < 0.6:
+            heading = float(rng.normal(0, 0.02)) + (math.pi if oncoming else 0.0)
+            props.append(solo("car", shape, Pose(x + float(rng.normal(0, 0.06)), z, heading)))
+        z += half + 0.9 + float(rng.exponential(4.0))
     return props
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -134,7 +135,7 @@ class Bus:
         painter.solid(pose, body, self.colour)
         painter.on_side(pose, half, [rectangle((-end, 0.85), (end, 1.12))], self.stripe)
         edges = np.linspace(-end + 0.3, end - 0.3, 8)
-        panes = [rectangle((a + 0.06, 1.45), (b - 0.06, 2.65)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        panes = [rectangle((a + 0.06, 1.45), (b - 0.06, 2.65)) for a, b in itertools.pairwise(edges)]
         painter.on_side(pose, half, panes, (236, 214, 150) if painter.light.beam > 0.5 else GLASS)
         painter.wheels(pose, half, axles, 0.50)
         painter.on_end(pose, REAR, end, [rectangle((-half * 0.85, 1.65), (half * 0.85, 2.6))], GLASS)
@@ -228,7 +229,7 @@ class Train:
         painter.solid(pose, body, self.colour)
         painter.on_side(pose, half * 0.9, [rectangle((-end + 0.2, 0.5), (end - 0.2, 1.15))], self.stripe)
         edges = np.linspace(-end + 1.2, end - 1.2, 11)
-        panes = [rectangle((a + 0.05, 1.6), (b - 0.05, 2.75)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        panes = [rectangle((a + 0.05, 1.6), (b - 0.05, 2.75)) for a, b in itertools.pairwise(edges)]
         painter.on_side(pose, half * 0.9, panes, (240, 222, 168) if painter.light.beam > 0.5 else (44, 54, 68))
         pane = np.array([(-1.0, 1.45), (1.0, 1.45), (0.85, 2.85), (-0.85, 2.85)])
         for side in (FRONT, REAR):

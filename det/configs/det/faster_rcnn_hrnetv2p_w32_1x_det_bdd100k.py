@@ -1,10 +1,8 @@
-_base_ = ['./faster_rcnn_hrnetv2p_w18_1x_det_bdd100k.py']
-model = dict(
-    backbone=dict(
-        extra=dict(
-            stage2=dict(num_channels=[32, 64]),
-            stage3=dict(num_channels=[32, 64, 128]),
-            stage4=dict(num_channels=[32, 64, 128, 256])),
-        init_cfg=dict(checkpoint='open-mmlab://msra/hrnetv2_w32')),
-    neck=dict(in_channels=[32, 64, 128, 256]))
+_base_ = [
+    '../_base_/models/faster_rcnn_hrnetv2p-w32.py',
+    '../_base_/datasets/det_bdd100k_b16.py',
+    '../_base_/schedules/schedule_1x.py',
+    '../_base_/default_runtime.py'
+]
+optim_wrapper = dict(optimizer=dict(lr=0.02))
 load_from = 'https://dl.cv.ethz.ch/bdd100k/det/models/faster_rcnn_hrnetv2p_w32_1x_det_bdd100k.pth'

@@ -1,12 +1,7 @@
 _base_ = [
-    '../_base_/models/faster_rcnn_r50_fpn.py',
+    '../_base_/models/faster_rcnn_r50_fpn_rsb.py',
     '../_base_/datasets/det_bdd100k_ms.py',
     '../_base_/schedules/schedule_3x_rsb.py',
     '../_base_/default_runtime.py'
 ]
-model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/resnet/resnet50_8xb256-rsb-a1-600e_in1k_20211228-20e21305.pth',
-            prefix='backbone.')))
 load_from = 'https://dl.cv.ethz.ch/bdd100k/det/models/faster_rcnn_r50_fpn_rsb_3x_det_bdd100k.pth'

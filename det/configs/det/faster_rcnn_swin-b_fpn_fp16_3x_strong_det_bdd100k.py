@@ -1,26 +1,9 @@
-_base_ = ['./faster_rcnn_swin-b_fpn_fp16_3x_det_bdd100k.py']
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='MultiImageMixDataset',
-        dataset=dict(
-            type='BDD100KDetDataset',
-            data_root='data/bdd100k/',
-            ann_file='labels/det_20/det_train.json',
-            data_prefix=dict(img='images/100k/train'),
-            filter_cfg=dict(filter_empty_gt=True, min_size=32),
-            pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]),
-        pipeline=[
-            dict(type='Mosaic', img_scale=(1280, 720)),
-            dict(type='MixUp', img_scale=(1280, 720)),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='RandomResize', scale=(1280, 720), ratio_range=(0.5, 1.5), keep_ratio=True),
-            dict(type='RandomCrop', crop_size=(720, 1280), allow_negative_crop=True),
-            dict(type='PhotoMetricDistortion'),
-            dict(type='PackDetInputs')
-        ]))
-custom_hooks = [
-    dict(type='NumClassCheckHook'),
-    dict(type='ModeSwitchHook', num_last_epochs=9, single_scale=True, priority=48)
-]
+_base_ = ['./faster_rcnn_swin-s_fpn_fp16_3x_strong_det_bdd100k.py']
+model = dict(
+    backbone=dict(
+        embed_dims=128,
+        num_heads=[4, 8, 16, 32],
+        init_cfg=dict(
+            checkpoint='https://github.com/SwinTransformer/storage/releases/download/v1.0.0/swin_base_patch4_window7_224_22k.pth')),
+    neck=dict(in_channels=[128, 256, 512, 1024]))
 load_from = 'https://dl.cv.ethz.ch/bdd100k/det/models/faster_rcnn_swin-b_fpn_fp16_3x_strong_det_bdd100k.pth'

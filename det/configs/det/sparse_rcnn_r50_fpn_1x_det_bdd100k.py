@@ -1,36 +1,9 @@
 _base_ = [
     '../_base_/models/sparse_rcnn_r50_fpn.py',
-    '../_base_/datasets/det_bdd100k_float.py',
+    '../_base_/datasets/det_bdd100k.py',
     '../_base_/schedules/schedule_1x.py',
     '../_base_/default_runtime.py'
 ]
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations', with_bbox=True),
-            dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='PackDetInputs')
-        ]))
-val_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-            dict(
-                type='PackDetInputs',
-                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-        ]))
-test_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-            dict(
-                type='PackDetInputs',
-                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-        ]))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=2.5e-05, weight_decay=0.0001),
     clip_grad=dict(max_norm=1, norm_type=2))

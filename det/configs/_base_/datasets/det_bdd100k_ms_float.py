@@ -1,5 +1,5 @@
 # BDD100K detection: six heights, images as floats from the start
-_base_ = ['./det_bdd100k_ms.py']
+_base_ = ['./det_bdd100k_float.py']
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
@@ -11,22 +11,4 @@ train_dataloader = dict(
                 keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
             dict(type='PackDetInputs')
-        ]))
-val_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile', to_float32=True),
-            dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-            dict(
-                type='PackDetInputs',
-                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-        ]))
-test_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile', to_float32=True),
-            dict(type='Resize', scale=(1280, 720), keep_ratio=True),
-            dict(
-                type='PackDetInputs',
-                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
         ]))

@@ -1,0 +1,277 @@
+"""The drawn data set: the same for the same numbers, and labelled with exactly what can be seen."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from bdd100k_models.cli import run_command
+from bdd100k_models.commands import data
+from bdd100k_models.datasets.synth import generate
+from bdd100k_models.datasets.synth.annotate import MIN_SIDE, MIN_VISIBLE, OCCLUDED_BELOW
+from bdd100k_models.datasets.synth.picture import Picture, draw_picture
+from bdd100k_models.datasets.synth.sampling import sample_scene
+from bdd100k_models.errors import InputError, OutputError
+from bdd100k_models.formats.scalabel import Label, load_frames
+from bdd100k_models.tasks import TAGS, TASKS
+
+CATEGORIES = TASKS["det"].categories
+SMALL = (320, 180)
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Hash every file below a folder."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    return [draw_picture(5, "val", index) for index in range(40)]
+
+
+@pytest.fixture(scope="module")
+def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("synth") / "root"
+    generate(root, {"train": 2, "val": 12, "test": 2}, seed=3, size=SMALL, nproc=1)
+    return root
+
+
+def command(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    data.register(parser.add_subparsers())
+    return run_command(parser, ["data", "synth", *arguments])
+
+
+def number_of(label: Label) -> int:
+    return int(label.id) % 1000
+
+
+def test_same_numbers_same_bytes_whatever_the_counts_and_processes(small_root: Path, tmp_path: Path) -> None:
+    generate(tmp_path / "again", {"train": 2, "val": 12, "test": 2}, seed=3, size=SMALL, nproc=2)
+    assert digests(tmp_path / "again") == digests(small_root)
+
+    generate(tmp_path / "fewer", {"val": 5}, seed=3, size=SMALL, nproc=1)
+    fewer, all_files = digests(tmp_path / "fewer"), digests(small_root)
+    images = {name: digest for name, digest in fewer.items() if name.endswith(".jpg")}
+    assert len(images) == 5
+    assert images.items() <= all_files.items()
+    label_file = Path("labels/det_20/det_val.json")
+    few = json.loads((tmp_path / "fewer" / label_file).read_bytes())
+    assert few == json.loads((small_root / label_file).read_bytes())[:5]
+
+
+def test_start_continues_a_split(small_root: Path, tmp_path: Path) -> None:
+    generate(tmp_path / "rest", {"val": 4}, seed=3, size=SMALL, nproc=1, start=8)
+    images = {name: digest for name, digest in digests(tmp_path / "rest").items() if name.endswith(".jpg")}
+    assert len(images) == 4
+    assert images.items() <= digests(small_root).items()
+
+
+def test_seed_split_and_index_each_change_the_picture() -> None:
+    base = draw_picture(0, "val", 0, SMALL)
+    for seed, split, index in ((1, "val", 0), (0, "train", 0), (0, "val", 1)):
+        other = draw_picture(seed, split, index, SMALL)
+        assert other.frame.name != base.frame.name
+        assert not np.array_equal(other.pixels, base.pixels)
+
+
+def test_boxes_are_the_extent_of_what_is_seen(pictures: list[Picture]) -> None:
+    checked = 0
+    for picture in pictures:
+        for label in picture.frame.labels or []:
+            rows, columns = np.nonzero(picture.ids == number_of(label))
+            box = label.box2d
+            assert box is not None
+            assert (box.x1, box.y1, box.x2, box.y2) == (columns.min(), rows.min(), columns.max(), rows.max())
+            assert min(box.x2 - box.x1, box.y2 - box.y1) + 1 >= MIN_SIDE
+            assert 0 <= box.x1 <= box.x2 <= 1279
+            assert 0 <= box.y1 <= box.y2 <= 719
+            assert picture.parts[number_of(label)].category == label.category
+            attributes = label.attributes or {}
+            inside = box.x1 > 0 and box.y1 > 0 and box.x2 < 1279 and box.y2 < 719
+            assert not (inside and attributes["truncated"] and not attributes["occluded"])
+            checked += 1
+    assert checked > 300
+
+
+def test_what_has_no_label_is_small_or_hidden(pictures: list[Picture]) -> None:
+    """Each object is drawn alone to learn how much of it is hidden; nothing large and open goes without a label."""
+    from bdd100k_models.datasets.synth.canvas import Canvas
+    from bdd100k_models.datasets.synth.painter import Painter
+
+    for index in (0, 3, 8, 13):
+        picture = pictures[index]
+        seeds = np.random.SeedSequence((5, 1, index)).spawn(2)
+        scene = sample_scene(np.random.Generator(np.random.PCG64(seeds[0])), (1280, 720))
+        labels = {number_of(label): label for label in picture.frame.labels or []}
+        for number, part in picture.parts.items():
+            canvas = Canvas(1280, 720)
+            canvas.begin(1)
+            part.shape.draw(Painter(canvas, scene.camera, scene.light), part.pose)
+            alone = int(np.count_nonzero(canvas.ids))
+            seen = picture.ids == number
+            rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+            shown = int(np.count_nonzero(seen))
+            if number in labels:
+                attributes = labels[number].attributes
+                assert attributes is not None
+                assert attributes["occluded"] == (shown < OCCLUDED_BELOW * alone)
+            elif shown >= MIN_VISIBLE * alone and shown:
+                assert min(np.ptp(rows), np.ptp(columns)) + 1 < MIN_SIDE
+
+
+def test_colours_and_numbers_are_drawn_in_step() -> None:
+    """Hide one object; the picture may change only where its numbers, its shadow or its light were."""
+    from dataclasses import replace
+
+    from bdd100k_models.datasets.synth.picture import render
+
+    scene = sample_scene(np.random.default_rng(4), (1280, 720))
+    scene = replace(scene, weather="clear", light=replace(scene.light, lamps=False, density=0.0))
+    cars = [p for p in scene.props if p.parts[0].category == "car" and 8 < p.parts[0].pose.z < 30]
+    assert cars
+    bare = [replace(prop, shadow=(0.0, 0.0)) for prop in scene.props]
+    for car in cars[:3]:
+        chosen = scene.props.index(car)
+        canvas, parts = render(replace(scene, props=bare), np.random.default_rng(0))
+        numbers = [n for n, part in parts.items() if part is car.parts[0]]
+        without, _ = render(replace(scene, props=bare[:chosen] + bare[chosen + 1 :]), np.random.default_rng(0))
+        changed = (canvas.pixels.astype(int) - without.pixels).__abs__().max(axis=2) > 60
+        shown = np.isin(canvas.ids, numbers).astype(np.uint8)
+        near = cv2.dilate(shown, np.ones((5, 5), np.uint8)) > 0
+        assert not (changed & ~near).any()
+
+
+def test_every_category_tag_and_an_empty_road_occur(pictures: list[Picture]) -> None:
+    counts = Counter(label.category for picture in pictures for label in picture.frame.labels or [])
+    assert set(counts) == set(CATEGORIES)
+    assert min(counts.values()) >= 8
+    for tag, least in (("weather", 5), ("timeofday", 3), ("scene", 3)):
+        values = {(picture.frame.attributes or {})[tag] for picture in pictures}
+        assert values <= set(TAGS[tag])
+        assert len(values) >= least
+    frames = [draw_picture(5, "train", index, (128, 72)).frame for index in range(120)]
+    assert any(frame.labels is None for frame in frames)
+
+
+def test_lights_tell_their_colour(pictures: list[Picture]) -> None:
+    for picture in pictures:
+        for label in picture.frame.labels or []:
+            state = (label.attributes or {})["trafficLightColor"]
+            assert state in {"R", "Y", "G"} if label.category == "traffic light" else state == "NA"
+
+
+def test_files_are_where_and_what_the_data_set_has(small_root: Path) -> None:
+    names = {split: sorted(p.name for p in (small_root / "images/100k" / split).iterdir()) for split in ("val", "test")}
+    assert [len(value) for value in names.values()] == [12, 2]
+    assert cv2.imread(str(small_root / "images/100k/val" / names["val"][0])).shape == (180, 320, 3)
+    frames = load_frames(small_root / "labels/det_20/det_val.json")
+    assert [frame.name for frame in frames] == names["val"]
+    assert not (small_root / "labels/det_20/det_test.json").exists()
+    ids = [label.id for frame in frames for label in frame.labels or []]
+    assert all(isinstance(value, str) for value in ids)
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_the_official_tool_reads_the_labels_and_scores_them_as_perfect(small_root: Path) -> None:
+    pytest.importorskip("bdd100k", reason="the official tool is not installed")
+    sink = io.StringIO()
+    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        from bdd100k.common.utils import load_bdd100k_config
+        from scalabel.eval.detect import evaluate_det
+        from scalabel.label.io import load
+
+        truth = load(str(small_root / "labels/det_20/det_val.json"), nprocs=1)
+        predictions: Any = load(str(small_root / "labels/det_20/det_val.json"), nprocs=1).frames
+        for frame in predictions:
+            for label in frame.labels or []:
+                label.score = 1.0
+        result = evaluate_det(truth.frames, predictions, load_bdd100k_config("det").scalabel, nproc=1)
+    assert result.summary()["AP"] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (200, 700), (1921, 1081)])
+def test_other_sizes(size: tuple[int, int]) -> None:
+    picture = draw_picture(1, "train", 2, size)
+    assert picture.pixels.shape == (size[1], size[0], 3)
+    assert picture.ids.shape == size[::-1]
+    for label in picture.frame.labels or []:
+        assert label.box2d is not None
+        assert label.box2d.x2 < size[0]
+        assert label.box2d.y2 < size[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"splits": {"dev": 1}}, "no split 'dev'"),
+        ({"splits": {}}, "no images"),
+        ({"splits": {"val": -1}}, "must be 0 to"),
+        ({"seed": -1}, "must not be negative"),
+        ({"start": -1}, "must not be negative"),
+        ({"nproc": 0}, "nproc must be at least 1"),
+        ({"size": (1, 720)}, "64 to 4096"),
+        ({"size": (1280, 10**6)}, "64 to 4096"),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        generate(tmp_path / "root", **{"splits": {"val": 1}, **options})
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(OutputError, match="not empty"):
+        generate(tmp_path, {"val": 1}, size=SMALL, nproc=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    summary = generate(tmp_path, {"val": 1}, size=SMALL, nproc=1, force=True)
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+    assert summary.images == {"val": 1}
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("a file")
+    with pytest.raises(OutputError, match="root"):
+        generate(tmp_path / "root", {"val": 1}, size=SMALL, nproc=1)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = [str(tmp_path / "root"), "--val", "2", "--size", "320x180", "--nproc", "1"]
+    assert command(*call) == 0
+    assert capsys.readouterr().out.startswith("2 images (2 val), ")
+    assert command(*call) == 2
+    assert "--force" in capsys.readouterr().err
+    assert command(*call, "--force") == 0
+    assert command(str(tmp_path / "b"), "--val", "1", "--size", "big") == 2
+    assert "1280x720" in capsys.readouterr().err
+    assert command(str(tmp_path / "b")) == 2
+    assert "--val" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command("--help")
+    assert stop.value.code == 0
+    assert "bdd100k-models data synth synthetic --val 20" in capsys.readouterr().out
+
+
+def test_an_error_of_a_process_arrives(small_root: Path, tmp_path: Path) -> None:
+    """A folder stands where a picture belongs; the process that meets it is not the one that reports it."""
+    name = next((small_root / "images/100k/val").iterdir()).name
+    (tmp_path / "images/100k/val" / name / "in the way").mkdir(parents=True)
+    with pytest.raises(OutputError, match=name):
+        generate(tmp_path, {"val": 12}, seed=3, size=SMALL, nproc=2, force=True)
+    assert not (tmp_path / "labels").exists()
