@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import functools
 import json
 from pathlib import Path
@@ -54,6 +55,12 @@ def config_of(name: str) -> Config:
     return load_config(CONFIGS / "det" / f"{stem}.py")
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002  OpenMMLab draws from the global generator
+
+
 @pytest.fixture
 def weightless(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     """A device on which building a model costs no memory."""
@@ -95,12 +102,13 @@ def refuse_code(source: str) -> None:
                 assert not node.args and all(word.arg for word in node.keywords), f"{where}: dict() takes names alone"
                 called.add(node.func)
             elif isinstance(node, ast.Name):
-                assert node in called or node.id == "dict", f"{where}: reads the variable {node.id}"
+                assert node in called, f"{where}: reads the variable {node.id}"
             elif isinstance(node, ast.UnaryOp):
                 assert isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant), f"{where}: computes"
             elif isinstance(node, ast.Constant):
                 assert not (isinstance(node.value, str) and "{{" in node.value), f"{where}: a template"
             else:
+                assert not (isinstance(node, ast.Dict) and None in node.keys), f"{where}: unpacks something"
                 plain = (ast.Dict, ast.List, ast.Tuple, ast.keyword, ast.Load, ast.USub)
                 assert isinstance(node, plain), f"{where}: {type(node).__name__} is no literal"
 
@@ -161,7 +169,6 @@ def test_parameters_are_those_of_the_published_weights(shared: Path, weightless:
 
 @pytest.mark.parametrize("kind", by_kind())
 def test_a_model_finds_boxes(kind: str):
-    torch.manual_seed(0)
     model = build_model(config_of(kind))
     rng = np.random.default_rng(0)
     (result,) = predict(model, as_batch([rng.integers(0, 256, (128, 192, 3), dtype=np.uint8)]))
@@ -174,10 +181,7 @@ def test_a_model_finds_boxes(kind: str):
 @pytest.mark.parametrize("kind", by_kind())
 def test_a_model_learns(kind: str):
     """Assigners, samplers and losses work as configured: finite losses, and a gradient for each free parameter."""
-    torch.manual_seed(0)
-    np.random.seed(0)
-    config = config_of(kind)
-    model = build_model(config).train()
+    model = build_model(config_of(kind)).train()
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 256, (192, 256, 3), dtype=np.uint8) for _ in range(2)]
     boxes = [np.array([[20, 30, 120, 140], [100, 60, 220, 180]]), np.empty((0, 4))]
@@ -197,9 +201,8 @@ def as_batch(images: list[np.ndarray], boxes: list[np.ndarray] | None = None) ->
     samples = []
     for index, image in enumerate(images):
         shape = image.shape[:2]
-        sample = DetDataSample(
-            metainfo={"img_shape": shape, "ori_shape": shape, "scale_factor": (1.0, 1.0), "img_id": 0}
-        )
+        meta = {"img_shape": shape, "ori_shape": shape, "scale_factor": (1.0, 1.0), "img_id": index}
+        sample = DetDataSample(metainfo=meta)
         truth = torch.as_tensor(boxes[index] if boxes else np.empty((0, 4)), dtype=torch.float32)
         sample.gt_instances = InstanceData(bboxes=truth, labels=torch.arange(len(truth)) * 2)
         sample.ignored_instances = InstanceData(bboxes=torch.empty(0, 4), labels=torch.empty(0, dtype=torch.long))
@@ -226,14 +229,15 @@ def test_each_listed_difference_concerns_a_model_and_has_a_reason():
         assert entry.keys() == {"facts", "models", "published", "here", "reason"}
         assert entry["facts"] and len(entry["reason"].split()) > 3 and entry["published"] != entry["here"]
         for pattern in entry["models"]:
-            assert any(intended([entry | {"models": [pattern]}], name) for name in NAMES), f"{pattern} names no model"
+            assert fnmatch.filter(NAMES, pattern), f"{pattern} names no model"
 
 
 @pytest.mark.parametrize(
     ("override", "fact"),
     [
         ({"optim_wrapper.optimizer.lr": 0.03}, "optimizer.lr"),
-        ({"optim_wrapper.clip_grad": {"max_norm": 1}}, "clip_grad.max_norm"),
+        ({"optim_wrapper.type": "AmpOptimWrapper"}, "half_precision"),
+        ({"optim_wrapper.paramwise_cfg": {"bias_lr_mult": 2.0}}, "optimizer.paramwise_cfg.bias_lr_mult"),
         ({"model.train_cfg.rpn.assigner.pos_iou_thr": 0.6}, "model.train_cfg.rpn.assigner.pos_iou_thr"),
         ({"model.data_preprocessor.bgr_to_rgb": False}, "normalise.to_rgb"),
         ({"model.roi_head.bbox_head.loss_bbox.beta": 1.0}, "model.roi_head.bbox_head.loss_bbox.beta"),
@@ -249,9 +253,7 @@ def test_a_changed_recipe_is_found(shared: Path, override: dict[str, Any], fact:
     config = config_of(name)
     config.merge_from_dict(override)
     found = differences(published_recipe("det", name), recipe(config.to_dict()))
-    assert found.keys() - intended(listed_differences(), name).keys() == {fact} | (
-        {"clip_grad"} if fact.startswith("clip_grad") else set()
-    )
+    assert found.keys() - intended(listed_differences(), name).keys() == {fact}
 
 
 def test_an_option_that_nothing_compares_is_refused():
@@ -291,9 +293,8 @@ def test_learning_rates_follow_the_published_schedule(shared: Path, kind: str):
     epochs, length = config.train_cfg.max_epochs, 1100 // config.train_cfg.max_epochs + 1
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=config.optim_wrapper.optimizer.lr)
-    schedulers = [
-        PARAM_SCHEDULERS.build(part, default_args={"optimizer": optimizer}) for part in config.param_scheduler
-    ]
+    given = {"optimizer": optimizer}
+    schedulers = [PARAM_SCHEDULERS.build(part, default_args=given) for part in config.param_scheduler]
     assert published["runner"]["max_epochs"] == epochs
     optimizer.step()
     for epoch in range(epochs):
@@ -396,7 +397,6 @@ def training_data(kind: str, root: Path) -> Any:
     ],
 )
 def test_training_images_have_the_published_sizes(road: Path, kind: str, heights: set[int], dtype: torch.dtype):
-    np.random.seed(0)
     data = training_data(kind, road)
     assert len(data) == 3, "images without boxes are no training images"
     shapes = set()
@@ -410,8 +410,7 @@ def test_training_images_have_the_published_sizes(road: Path, kind: str, heights
 
 
 def test_strong_augmentation_keeps_the_shape_of_the_road(road: Path):
-    """Mixed, scaled and cropped images are never higher than 720 nor wider than 1280 pixels, and some are that large."""
-    np.random.seed(0)
+    """Mixed, scaled and cropped images are at most 720 pixels high and 1280 wide, and some are that large."""
     data = training_data("faster_rcnn_swin-t_fpn_3x_strong", road)
     shapes = set()
     for turn in range(12):

@@ -13,7 +13,8 @@ from bdd100k_models.formats.files import write_bytes
 _STYLE = """
 :root { color-scheme: light dark; --ink: #16202c; --paper: #fbfbf9; --line: #d9dde2; --accent: #0b6e6e; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6eaee; --paper: #14181d; --line: #39424d; --accent: #5cc8c8; } }
+  :root { --ink: #e6eaee; --paper: #14181d; --line: #39424d; --accent: #5cc8c8; }
+}
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
        max-width: 78rem; padding: 2rem 1.25rem; }
 h1 { margin: 0; font-size: 1.75rem; } h2 { margin: 2rem 0 .75rem; font-size: 1.2rem; }

@@ -10,6 +10,6 @@ param_scheduler = [
 ]
 optim_wrapper = dict(
     optimizer=dict(lr=0.01),
-    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0),
+    paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0, norm_decay_mult=1.0),
     clip_grad=dict(max_norm=35, norm_type=2))
 load_from = 'https://dl.cv.ethz.ch/bdd100k/det/models/fcos_r50_fpn_1x_det_bdd100k.pth'
