@@ -34,7 +34,9 @@ class ProgressBar:
         visible: False for ranks other than the first.
     """
 
-    def __init__(self, total: int, description: str, unit: str = "images", done: int = 0, visible: bool = True) -> None:
+    def __init__(
+        self, total: float, description: str, unit: str = "images", done: float = 0, visible: bool = True
+    ) -> None:
         self.total, self.description, self.unit = total, description, unit
         self._base = self._count = done
         self._started = self._last_line = time.monotonic()
@@ -50,9 +52,9 @@ class ProgressBar:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
             )
-            self._task = self._bar.add_task(description, total=total, completed=done)
+            self._task = self._bar.add_task(description, total=total, completed=int(done))
 
-    def advance(self, count: int = 1) -> None:
+    def advance(self, count: float = 1) -> None:
         """Say that ``count`` more are done."""
         self._count = min(self._count + count, self.total)
         if self._bar is not None:
@@ -62,7 +64,7 @@ class ProgressBar:
             rate = (self._count - self._base) / (self._last_line - self._started)
             left = (self.total - self._count) / rate if rate else float("inf")
             print(
-                f"{self.description}: {self._count}/{self.total} {self.unit}, {rate:.2f}/s, {left:.0f} s left",
+                f"{self.description}: {self._count:.0f}/{self.total:.0f} {self.unit}, {rate:.2f}/s, {left:.0f} s left",
                 file=sys.stderr,
                 flush=True,
             )

@@ -125,9 +125,8 @@ def main() -> None:
             for size in args.batch_sizes
         ]
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    print(
-        f"{args.model}, 1280x720, {where}, Python {platform.python_version()}, PyTorch {torch.__version__}, {date.today()}"
-    )
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    print(f"{args.model}, 1280x720, {where}, {versions}, {date.today()}")
     print(f"plain layout, float32, batch 1, bare: {plain:.2f} images/s\n")
     print("| setting | batch | bare images/s | end to end images/s | end to end / bare | end to end / plain bare |")
     print("| :- | -: | -: | -: | -: | -: |")

@@ -15,6 +15,8 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, PARAM_SCHEDULERS, init_default_scope
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.engine.config import load_config
@@ -26,7 +28,7 @@ CONFIGS = ROOT / "det" / "configs"
 NAMES = sorted(path.stem for path in (CONFIGS / "det").glob("*.py"))
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.py"))
 
-# one of each kind of detector, neck and backbone; those marked take longer than the rest together
+# one of each kind of detector, neck and backbone
 KINDS = (
     "faster_rcnn_r50_fpn_1x",
     "retinanet_r50_fpn_1x",
@@ -43,11 +45,8 @@ KINDS = (
     "retinanet_pvtv2-b0_fpn_1x",
     "sparse_rcnn_r50_fpn_1x",
 )
-QUICK = KINDS[:2]
-
-
-def by_kind() -> list[Any]:
-    return [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in KINDS]
+# training steps of these take more than five seconds each
+HEAVY = ("atss_r50_fpn_dyhead_1x", "cascade_rcnn_swin-t_fpn_3x", "cascade_rcnn_convnext-t_fpn_fp16_1x")
 
 
 def config_of(name: str) -> Config:
@@ -79,14 +78,15 @@ def build_weightless(name: str, device: torch.device) -> torch.nn.Module:
 
 
 def test_every_published_model_has_its_config_and_no_config_lacks_a_model(shared: Path):
-    linked = {links["config"]: name for name, links in published_links("det").items()}
-    assert linked == {f"./configs/det/{name}.py": name for name in NAMES}
-    assert len(NAMES) == 64
-
-
-def test_weights_come_from_the_published_place(shared: Path):
     links = published_links("det")
-    assert {name: config_of(name).load_from for name in NAMES} == {name: links[name]["weights"] for name in NAMES}
+    assert {name: link["config"] for name, link in links.items()} == {n: f"./configs/det/{n}.py" for n in NAMES}
+    assert {name: link["weights"] for name, link in links.items()} == {n: config_of(n).load_from for n in NAMES}
+
+
+def test_a_config_names_the_weights_of_its_own_model():
+    assert len(NAMES) == 64
+    home = "https://dl.cv.ethz.ch/bdd100k/det/models"
+    assert {name: config_of(name).load_from for name in NAMES} == {name: f"{home}/{name}.pth" for name in NAMES}
 
 
 def refuse_code(source: str) -> None:
@@ -167,7 +167,7 @@ def test_parameters_are_those_of_the_published_weights(shared: Path, weightless:
     assert ours == published_state("det", name)
 
 
-@pytest.mark.parametrize("kind", by_kind())
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_model_finds_boxes(kind: str):
     model = build_model(config_of(kind))
     rng = np.random.default_rng(0)
@@ -178,7 +178,9 @@ def test_a_model_finds_boxes(kind: str):
     assert len(scores) == 0 or result["pred_instances"]["labels"].max() < 10
 
 
-@pytest.mark.parametrize("kind", by_kind())
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if kind in HEAVY else []) for kind in KINDS]
+)
 def test_a_model_learns(kind: str):
     """Assigners, samplers and losses work as configured: finite losses, and a gradient for each free parameter."""
     model = build_model(config_of(kind)).train()
@@ -187,16 +189,14 @@ def test_a_model_learns(kind: str):
     boxes = [np.array([[20, 30, 120, 140], [100, 60, 220, 180]]), np.empty((0, 4))]
     losses = model(**model.data_preprocessor(as_batch(images, boxes), True), mode="loss")
     total, named = model.parse_losses(losses)
-    assert total.isfinite() and total > 0, named
+    assert total.isfinite() and total > 0 and len(named) > 2, named
     total.backward()
-    touched = [p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters() if p.requires_grad]
-    # the last block of a backbone or head may be unused by design, most may not
-    assert np.mean(touched) > 0.9
+    free = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert not [name for name, gradient in free.items() if gradient is None or not gradient.isfinite().all()]
 
 
 def as_batch(images: list[np.ndarray], boxes: list[np.ndarray] | None = None) -> dict[str, Any]:
-    from mmdet.structures import DetDataSample
-    from mmengine.structures import InstanceData
+    from mmdet.structures import DetDataSample  # not before the package's registry has mended mmdet's imports
 
     samples = []
     for index, image in enumerate(images):
@@ -424,8 +424,6 @@ def test_strong_augmentation_keeps_the_shape_of_the_road(road: Path):
 
 
 def test_batches_of_strong_augmentation_are_loaded(road: Path):
-    from mmengine.runner import Runner
-
     init_default_scope("mmdet")
     settings = config_of("faster_rcnn_swin-t_fpn_3x_strong").train_dataloader
     settings.dataset.dataset.data_root = str(road)

@@ -274,4 +274,13 @@ def test_an_error_of_a_process_arrives(small_root: Path, tmp_path: Path) -> None
     (tmp_path / "images/100k/val" / name / "in the way").mkdir(parents=True)
     with pytest.raises(OutputError, match=name):
         generate(tmp_path, {"val": 12}, seed=3, size=SMALL, nproc=2, force=True)
-    assert not (tmp_path / "labels").exists()
+    assert not any(path.is_file() for path in (tmp_path / "labels").rglob("*"))
+
+
+def test_a_root_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        generate(tmp_path, {"val": 1}, size=SMALL, nproc=1)

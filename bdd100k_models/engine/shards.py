@@ -192,7 +192,7 @@ class ShardWriter:
             while line:
                 line = line[self._file.write(line) :]
         except OSError as error:
-            raise output_error(self.path, error) from None
+            raise output_error(self.path, error, resumable=True) from None
 
     def __enter__(self) -> ShardWriter:
         """Return self."""

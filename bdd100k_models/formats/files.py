@@ -61,8 +61,15 @@ def make_folder(path: Path) -> None:
         raise output_error(path, error) from None
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
-    """Say in one line why ``path`` could not be written and what to do."""
+def output_error(path: Path, error: OSError, *, resumable: bool = False) -> OutputError:
+    """Say in one line why ``path`` could not be written and what to do.
+
+    Args:
+        path: The file or folder.
+        error: What the system said.
+        resumable: Whether the work can go on with ``--resume``.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{path}: the disk is full; free some space, then run again with --resume")
+        again = "run again with --resume" if resumable else "run it again"
+        return OutputError(f"{path}: the disk is full; free some space, then {again}")
     return OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another output folder")

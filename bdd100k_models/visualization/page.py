@@ -27,7 +27,8 @@ th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--line); text-alig
 th:first-child, td:first-child { text-align: left; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } img { width: 100%; height: auto; border-radius: .375rem; display: block; }
-figcaption { font-size: .85rem; opacity: .75; } pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); }
+figcaption { font-size: .85rem; opacity: .75; }
+pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); }
 """
 
 

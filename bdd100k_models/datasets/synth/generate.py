@@ -18,7 +18,7 @@ import msgspec
 
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.errors import InputError, OutputError
-from bdd100k_models.formats.files import make_folder, write_bytes
+from bdd100k_models.formats.files import atomic_writer, make_folder, output_error, write_bytes
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.progress import ProgressBar
 from bdd100k_models.tasks import SPLITS, get_task
@@ -90,8 +90,8 @@ def generate(
         OutputError: ``root`` is not empty and ``force`` is not set, or it cannot be written.
     """
     counts = _checked(splits, seed, size, nproc, start)
-    if root.is_dir() and not force and any(root.iterdir()):
-        raise OutputError(f"{root}: this folder is not empty; choose another, or add --force to write into it")
+    if not force:
+        _check_empty(root)
     make_folder(root)
     summary = Summary(root, counts)
     task = get_task("det")
@@ -99,15 +99,29 @@ def generate(
         for split, count in counts.items():
             folder = root / task.image_dir(split)
             make_folder(folder)
-            frames = []
-            for frame in run(partial(_write_picture, folder, seed, split, size), range(start, start + count)):
-                frames.append(frame)
-                if split != "test":
+            frames = run(partial(_write_picture, folder, seed, split, size), range(start, start + count))
+            if split == "test":
+                for _ in frames:
+                    bar.advance()
+                continue
+            with atomic_writer(root / task.label_path(split)) as file:
+                for index, frame in enumerate(frames):
+                    file.write(b"," if index else b"[")
+                    file.write(msgspec.json.encode(frame))
                     summary.add(frame)
-                bar.advance()
-            if split != "test":
-                write_bytes(root / task.label_path(split), msgspec.json.encode(frames))
+                    bar.advance()
+                file.write(b"]")
     return summary
+
+
+def _check_empty(root: Path) -> None:
+    """Raise if there is something in ``root``, or if it cannot be told."""
+    try:
+        empty = not root.is_dir() or next(root.iterdir(), None) is None
+    except OSError as error:
+        raise output_error(root, error) from None
+    if not empty:
+        raise OutputError(f"{root}: this folder is not empty; choose another, or add --force to write into it")
 
 
 def _checked(

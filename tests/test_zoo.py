@@ -1,0 +1,148 @@
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bdd100k_models.cli import main
+from bdd100k_models.errors import ConfigError, InputError, LabelError
+from bdd100k_models.tasks import TASKS
+from bdd100k_models.zoo.records import all_models, config_files, decode_zoo, find_model, load_zoo, resolve_config
+from bdd100k_models.zoo.render import render_all
+from conftest import ROOT
+
+MODEL = "faster_rcnn_r50_fpn_1x_det_bdd100k"
+
+
+def test_every_published_row_and_link_is_here_and_rendered(shared: Path) -> None:
+    readme = (ROOT / "det/README.md").read_text()
+    published = json.loads((shared / "facts/zoo.json").read_text())
+    assert sum(len(method["rows"]) for method in published) == len(all_models()) == 260
+    for method in published:
+        for row in method["rows"]:
+            task, ours, model = find_model(row["name"])
+            assert (task, ours.method, ours.venue, ours.code) == (
+                *(method["task"], method["method"]),
+                *(method["venue"], method["code"]),
+            )
+            assert (ours.paper.title, ours.paper.url) == (method["paper"]["title"], method["paper"]["url"])
+            assert [(author.name, author.url) for author in ours.authors] == [
+                (author["name"], author.get("url")) for author in method["authors"]
+            ]
+            assert model.columns == row["columns"]
+            assert model.links == row["links"]
+            if task == "det":
+                for link in row["links"].values():
+                    assert f"]({link})" in readme
+                for cell in row["columns"].values():
+                    assert f"| {cell} |" in readme
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_stems_agree_and_columns_are_the_same_in_a_method(task: str) -> None:
+    for method in load_zoo(task):
+        for model in method.models:
+            assert Path(model.links["weights"]).stem == model.name
+            assert Path(model.links["md5"]).stem == model.name
+            assert list(model.columns) == list(method.models[0].columns)
+
+
+def test_every_detection_model_has_its_config_and_the_other_way_round() -> None:
+    models = {model.name: model for method in load_zoo("det") for model in method.models}
+    for name, model in models.items():
+        path = ROOT / "det" / model.links["config"]
+        assert path.is_file()
+        assert path.stem == name
+        assert f"load_from = '{model.links['weights']}'" in path.read_text()
+    assert {name for name, path in config_files("det").items() if path.parent.name == "det"} == set(models)
+
+
+def test_summaries_are_two_sentences() -> None:
+    for method in load_zoo("det"):
+        assert len(re.findall(r"\.(?:\s|$)", method.summary)) == 2, method.method
+
+
+def test_rendered_tables_are_fresh_and_staleness_is_seen(tmp_path: Path) -> None:
+    assert render_all(check=True) == []
+    (tmp_path / "det").mkdir()
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- zoo:begin tasks -->\nold\n<!-- zoo:end tasks -->\nafter\n")
+    (tmp_path / "det/README.md").write_text((ROOT / "det/README.md").read_text())
+    assert render_all(tmp_path, check=True) == [readme]
+    assert "old" in readme.read_text()
+    assert render_all(tmp_path) == [readme]
+    assert render_all(tmp_path) == []
+    assert readme.read_text().startswith("before\n")
+    assert readme.read_text().endswith("after\n")
+    readme.write_text("<!-- zoo:begin nothing -->\n<!-- zoo:end nothing -->")
+    with pytest.raises(ConfigError, match="nothing"):
+        render_all(tmp_path)
+
+
+def test_relative_links_of_all_pages_resolve() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("doc/*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+GOOD = {
+    "method": "M",
+    "group": "G",
+    "venue": "V",
+    "paper": {"title": "T", "url": "U"},
+    "authors": [{"name": "A", "url": "B"}],
+    "code": "C",
+    "models": [{"name": "m", "columns": {"AP-val": "1"}, "links": {"config": "x"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"paper": "T"}, "paper"),
+        ({"colour": "red"}, "colour"),
+        ({"models": [{"name": "m", "columns": {}, "links": {"wieghts": "x"}}]}, "wieghts"),
+        ({"models": [*GOOD["models"], *GOOD["models"]]}, "appears twice"),
+        ({"models": [{"name": "m", "columns": {"AP": 3}, "links": {}}]}, "columns"),
+    ],
+)
+def test_malformed_data_are_refused(change: dict[str, object], word: str) -> None:
+    assert decode_zoo(json.dumps([GOOD]).encode(), "z")[0].models[0].name == "m"
+    with pytest.raises(LabelError, match=word):
+        decode_zoo(json.dumps([{**GOOD, **change}]).encode(), "z")
+
+
+def test_configs_are_found_by_name_and_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ROOT / f"det/configs/det/{MODEL}.py"
+    monkeypatch.chdir(ROOT / "det")
+    for name in (MODEL, f"{MODEL}.py", f"configs/det/{MODEL}.py", str(expected)):
+        assert resolve_config("det", name).resolve() == expected
+    monkeypatch.chdir(ROOT.parent)
+    assert resolve_config("det", f"configs/det/{MODEL}.py") == expected
+    with pytest.raises(InputError, match=f"did you mean .*{MODEL}"):
+        resolve_config("det", "faster_rcnn_r50_fpn_1x_det_bd100k")
+    with pytest.raises(InputError, match="no such model"):
+        resolve_config("det", f"nowhere/{MODEL}.py")
+    with pytest.raises(InputError, match="zoo list"):
+        find_model("qqqqqq")
+
+
+def test_the_list_can_be_read_by_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "list", "--task", "det", "--sort", "Box AP-val", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 64
+    scores = [float(row["Box AP-val"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert main(["zoo", "list", "--method", "swin", "--json"]) == 0
+    assert all("swin" in (row["name"] + row["method"]).lower() for row in json.loads(capsys.readouterr().out))
+    assert main(["zoo", "list"]) == 0
+    assert "260 models" in capsys.readouterr().out
+    assert main(["zoo", "show", MODEL, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["Box AP-val"] == "31.04"
+    assert main(["zoo", "list", "--sort", "nothing"]) == 2
+    assert "there is no column" in capsys.readouterr().err
+    assert main(["zoo", "show", "nothing"]) == 2
