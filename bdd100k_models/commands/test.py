@@ -105,6 +105,9 @@ def _add_running_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes that read images (default: 1, or 6 with a GPU)"
     )
     group.add_argument("--amp", action="store_true", help="reduced precision: bfloat16 on the CPU, float16 on a GPU")
+    group.add_argument(
+        "--channels-last", action="store_true", help="faster memory layout; boxes of nearly equal scores may swap"
+    )
     group.add_argument("--fuse-conv-bn", action="store_true", help="fold batch normalisation into convolutions")
     group.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     group.add_argument(
@@ -159,6 +162,7 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
         batch_size=args.batch_size,
         workers=args.workers,
         amp=args.amp,
+        channels_last=args.channels_last,
         fuse_conv_bn=args.fuse_conv_bn,
         resume=args.resume,
         show_dir=args.show_dir,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import DownloadError, InputError
 from bdd100k_models.tasks import TASKS
+
+if TYPE_CHECKING:
+    from bdd100k_models.zoo.records import Model
 
 _EXAMPLES = """\
 examples:
@@ -17,7 +21,16 @@ examples:
   bdd100k-models zoo list --method swin --csv > swin.csv
   bdd100k-models zoo show faster_rcnn_r50_fpn_1x_det_bdd100k
   bdd100k-models zoo download faster_rcnn_r50_fpn_1x_det_bdd100k
+  bdd100k-models zoo download faster_rcnn_r50_fpn_1x_det_bdd100k --what preds,scores --dest published
 """
+
+#: What ``download --what`` can name, and the links that each stands for.
+_PARTS = {
+    "weights": ("weights",),
+    "preds": ("preds",),
+    "scores": ("scores_val", "scores_test"),
+    "visuals": ("visuals",),
+}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,8 +57,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show.add_argument("name", metavar="NAME")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(run=run_show)
-    download = actions.add_parser("download", help="fetch weights into the cache", formatter_class=HelpFormatter)
+    download = actions.add_parser("download", help="fetch published files", formatter_class=HelpFormatter)
     download.add_argument("names", metavar="NAME", nargs="+")
+    download.add_argument(
+        "--what", default="weights", metavar="PARTS", help=f"any of {','.join(_PARTS)} (default: weights)"
+    )
+    download.add_argument("--dest", type=Path, metavar="DIR", help="folder of the files (default: the cache)")
     download.set_defaults(run=run_download)
     render = actions.add_parser("render", help="write the tables of the READMEs", formatter_class=HelpFormatter)
     render.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a table is stale")
@@ -138,15 +155,73 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def run_download(args: argparse.Namespace) -> int:
-    """Fetch weights and print where they are."""
-    from bdd100k_models.zoo.download import weights_file
+    """Fetch published files and print where they are; what cannot be had is named, the rest still comes."""
+    from bdd100k_models.cli import EXIT_ERROR
     from bdd100k_models.zoo.records import find_model
 
+    kinds = _kinds(args.what)
     models = [find_model(name)[2] for name in args.names]
+    failed = False
     for model in models:
-        path: Path = weights_file(model.links["weights"], md5_url=model.links.get("md5"))
-        print(path)
-    return 0
+        for kind in kinds:
+            try:
+                print(_obtain(model, kind, args.dest))
+            except DownloadError as error:
+                failed = True
+                print(f"error: {error}", file=sys.stderr)
+    return EXIT_ERROR if failed else 0
+
+
+def _kinds(what: str) -> list[str]:
+    parts = [part.strip() for part in what.split(",")]
+    if unknown := [part for part in parts if part not in _PARTS]:
+        raise InputError(f"--what {what}: there is no {unknown[0]!r}; give any of {', '.join(_PARTS)}")
+    return list(dict.fromkeys(kind for part in parts for kind in _PARTS[part]))
+
+
+def _obtain(model: Model, kind: str, dest: Path | None) -> Path:
+    """Return where a model's file of one kind lies, after fetching it if need be.
+
+    Weights are checked against their MD5 whatever their source. For the other files no MD5 is published: one that is
+    there is whole, since files appear only then, and is kept.
+    """
+    from bdd100k_models.zoo.download import cache_folder, path_in_zoo, weights_file
+
+    url = model.links.get(kind)
+    if url is None:
+        raise DownloadError(f"{model.name}: no {kind} were published")
+    below = path_in_zoo(url)
+    if kind == "weights":
+        weights = weights_file(url, md5_url=model.links.get("md5"))
+        return weights if dest is None else _copy(weights, dest / below)
+    path = (dest or cache_folder()) / below
+    return path if path.is_file() else _fetch_anywhere(url, path)
+
+
+def _copy(source: Path, dest: Path) -> Path:
+    from bdd100k_models.formats.files import atomic_writer
+
+    if not (dest.exists() and dest.samefile(source)):
+        with source.open("rb") as file, atomic_writer(dest) as copy:
+            shutil.copyfileobj(file, copy)
+    return dest
+
+
+def _fetch_anywhere(url: str, path: Path) -> Path:
+    """Take a file from the first mirror that has it, else from the published address."""
+    from bdd100k_models.zoo.download import fetch, mirrors, path_in_zoo
+
+    failures = []
+    for mirror in (*mirrors(), ""):
+        if mirror and "://" not in mirror:
+            if (file := Path(mirror) / path_in_zoo(url)).is_file():
+                return _copy(file, path)
+            continue
+        try:
+            return fetch(f"{mirror.rstrip('/')}/{path_in_zoo(url)}" if mirror else url, path)
+        except DownloadError as error:
+            failures.append(str(error))
+    raise DownloadError(f"{url}: {'; '.join(failures)}; name a copy of the zoo in BDD100K_MODELS_MIRRORS")
 
 
 def run_render(args: argparse.Namespace) -> int:

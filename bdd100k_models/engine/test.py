@@ -43,6 +43,7 @@ class TestOptions:
         batch_size: Images a forward pass.
         workers: Processes that read images; None chooses.
         amp: Reduced precision.
+        channels_last: The faster memory layout; reduced precision always uses it.
         fuse_conv_bn: Fold batch normalisation into convolutions.
         resume: Go on where an earlier run of the same model on the same images stopped.
         show_dir: Where pictures of the predictions go, if anywhere.
@@ -58,11 +59,17 @@ class TestOptions:
     batch_size: int = 1
     workers: int | None = None
     amp: bool = False
+    channels_last: bool = False
     fuse_conv_bn: bool = False
     resume: bool = False
     show_dir: Path | None = None
     show_score_thr: float = 0.3
     raw_file: Path | None = None
+
+    @property
+    def uses_channels_last(self) -> bool:
+        """Whether the model runs with channels last."""
+        return self.channels_last or self.amp
 
 
 @dataclass
@@ -117,7 +124,13 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     if options.resume and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
         return finished if distributed.rank() == 0 else None
     # the model first: a mistake in it must not cost what an earlier run left unfinished
-    model = prepare_model(config, options.weights, options.device, fuse_conv_bn=options.fuse_conv_bn)
+    model = prepare_model(
+        config,
+        options.weights,
+        options.device,
+        fuse_conv_bn=options.fuse_conv_bn,
+        channels_last=options.uses_channels_last,
+    )
     pipeline = config.test_dataloader.dataset.pipeline
     done = distributed.on_main(lambda: _prepare_output(shards, identity, options))
     batches = _batches(len(images.items), options.batch_size, done)
@@ -154,7 +167,7 @@ def _infer(
         for batch in load_batches(dataset, workers, pin_memory=options.device.type == "cuda"):
             for index, problem in batch.failures.items():
                 writer.append(index, result_format.empty(), problem)
-            samples = predict(model, batch.data) if batch.indices else []
+            samples = predict(model, batch.data, options.uses_channels_last) if batch.indices else []
             for index, sample in zip(batch.indices, samples, strict=True):
                 record = result_format.encode(sample)
                 writer.append(index, record, batch.remarks.get(index))
@@ -232,7 +245,9 @@ def _identity(task: Task, config: Config, images: ImageSet, options: TestOptions
         names.update(f"{item.name}\n".encode())
     description = {"model": config.model, "pipeline": config.test_dataloader.dataset.pipeline}
     model = hashlib.sha256(msgspec.json.encode(_plain(description), order="deterministic"))
-    precision = ("reduced" if options.amp else "full") + (" fused" if options.fuse_conv_bn else "")
+    precision = "reduced" if options.amp else "full"
+    precision += " fused" if options.fuse_conv_bn else ""
+    precision += " channels last" if options.uses_channels_last else ""
     return RunIdentity(
         task=task.name,
         model=model.hexdigest(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 from collections.abc import Mapping
@@ -120,7 +121,7 @@ def find_model(name: str) -> tuple[str, Method, Model]:
     models = all_models()
     stem = name.removesuffix(".py").removesuffix(".pth")
     if stem not in models:
-        raise InputError(f"{name}: no such model; {_nearest(stem, models)}")
+        raise InputError(f"{name}: no such model; {_nearest(stem, models)}`bdd100k-models zoo list` shows all")
     return models[stem]
 
 
@@ -142,15 +143,20 @@ def resolve_config(task: str, name_or_path: str) -> Path:
         InputError: There is no such config; the message offers the nearest names.
     """
     for candidate in (Path(name_or_path), resource_root() / task / name_or_path):
-        if candidate.suffix == ".py" and candidate.is_file():
-            return candidate
+        # a name too long for the file system is an OSError, not False
+        with contextlib.suppress(OSError):
+            if candidate.suffix == ".py" and candidate.is_file():
+                return candidate
     files = config_files(task)
     stem = Path(name_or_path).name.removesuffix(".py")
     if stem in files and Path(name_or_path).name == name_or_path:
         return files[stem]
-    raise InputError(f"{name_or_path}: no such model or config of {task}; {_nearest(stem, files)}")
+    raise InputError(
+        f"{name_or_path}: no such model or config of {task}; {_nearest(stem, files)}"
+        f"`bdd100k-models zoo list --task {task}` shows all"
+    )
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else "`bdd100k-models zoo list` shows all"
+    return f"did you mean {' or '.join(near)}? " if near else ""

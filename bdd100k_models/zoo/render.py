@@ -18,6 +18,7 @@ from bdd100k_models.tasks import TASKS, Task
 from bdd100k_models.zoo.records import Method, Model, load_zoo
 
 _BLOCK = re.compile(r"(<!-- zoo:begin (\w+) -->\n).*?(<!-- zoo:end \2 -->)", re.DOTALL)
+_MARKER = re.compile(r"<!-- zoo:(?:begin|end)\b")
 
 #: Where a link's column stands: behind the score column that ends so, or at the end of the row.
 _SCORE_LINKS = {"-val": "scores_val", "-test": "scores_test"}
@@ -35,11 +36,13 @@ def render_all(root: Path = SOURCE_ROOT, *, check: bool = False) -> list[Path]:
         The files that were (or, with ``check``, would be) changed.
 
     Raises:
-        ConfigError: A README has a block of unknown name.
+        ConfigError: A README has a block of unknown name, or a marker without its counterpart.
     """
     changed = []
     for path, blocks in _pages(root):
         text = path.read_text(encoding="utf-8")
+        if len(_MARKER.findall(text)) != 2 * len(_BLOCK.findall(text)):
+            raise ConfigError(f"{path}: a zoo:begin or zoo:end stands alone or names another block; pair them")
         rendered = _BLOCK.sub(functools.partial(_fill, blocks=blocks, path=path), text)
         if rendered != text:
             changed.append(path)
@@ -91,10 +94,19 @@ def tasks_table(root: Path) -> str:
 
 
 def _best(methods: tuple[Method, ...]) -> str:
+    """Return the best published score on val, as published; one for each group where a task has several."""
     column = next(name for name in methods[0].models[0].columns if name.endswith("-val"))
-    scored = [(float(model.columns[column]), method) for method in methods for model in method.models]
-    score, method = max(scored, key=lambda pair: pair[0])
-    return f"{score:.2f} {column.removesuffix('-val')} ({method.method})"
+    best: dict[str, tuple[float, str, Method]] = {}
+    for method in methods:
+        for model in method.models:
+            score = model.columns[column]
+            # of equals, the first
+            if method.group not in best or float(score) > best[method.group][0]:
+                best[method.group] = (float(score), score, method)
+    metric = column.removesuffix("-val")
+    if len(best) == 1:
+        return "".join(f"{score} {metric} ({method.method})" for _, score, method in best.values())
+    return "; ".join(f"{group}: {score} {metric} ({method.method})" for group, (_, score, method) in best.items())
 
 
 def render_method(method: Method) -> str:
