@@ -31,7 +31,6 @@ from bdd100k_models.engine.test import TestOptions, run_test
 from bdd100k_models.tasks import get_task
 from bdd100k_models.zoo.records import resolve_config
 
-
 #: Name, reduced precision, channels last.
 SETTINGS = (("default", False, False), ("--channels-last", False, True), ("--amp", True, True))
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from bdd100k_models.cli import main
 from conftest import ROOT, draw_noise
 from det_model import MODEL, environment, make_checkpoint, run
 
@@ -102,6 +103,27 @@ def test_the_score_is_the_official_one(reference: Path, data_root: Path, tmp_pat
     printed = (reference / "stdout.txt").read_text()
     for category in ("pedestrian", "traffic sign", "OVERALL"):
         assert category in printed
+
+
+def test_a_coco_conversion_serves_as_labels(reference: Path, checkpoint: Path, data_root: Path, tmp_path: Path) -> None:
+    frames = json.loads((data_root / "labels/det_20/det_val.json").read_text())
+    names = ["pedestrian", "rider", "car"]
+    images, annotations = [], []
+    for index, frame in enumerate(frames):
+        images.append({"id": index, "file_name": frame["name"], "width": 1280, "height": 720})
+        box = frame["labels"][0]["box2d"]
+        bbox = [box["x1"], box["y1"], box["x2"] - box["x1"] + 1, box["y2"] - box["y1"] + 1]
+        annotations.append({"id": index, "image_id": index, "category_id": 3, "bbox": bbox, "iscrowd": 0})
+    categories = [{"id": index + 1, "name": name} for index, name in enumerate(names)]
+    file = data_root / "jsons/det_val_cocofmt.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"images": images, "categories": categories, "annotations": annotations}))
+    option = "test_dataloader.dataset.ann_file=jsons/det_val_cocofmt.json"
+    done = run(*command(checkpoint, data_root, tmp_path, "--eval", "--cfg-options", option))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "det.json").read_bytes() == (reference / "det.json").read_bytes()
+    scores = [json.loads(next(folder.glob("eval_*.json")).read_text()) for folder in (tmp_path, reference)]
+    assert scores[0]["AP"][0]["car"] == scores[1]["AP"][0]["car"]
 
 
 def test_two_processes_write_the_same_bytes(reference: Path, checkpoint: Path, data_root: Path, tmp_path: Path) -> None:
@@ -320,12 +342,26 @@ def bad_inputs(checkpoint: Path, data_root: Path, tmp: Path) -> dict[str, tuple[
     }
 
 
-def test_what_cannot_work_is_one_line(checkpoint: Path, data_root: Path, tmp_path: Path) -> None:
-    for name, (words, expected) in bad_inputs(checkpoint, data_root, tmp_path).items():
-        done = run("test", "det", *words)
-        assert done.returncode == 2, f"{name}: {done.stderr}"
+def test_what_cannot_work_is_one_line(
+    checkpoint: Path,
+    data_root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In this process, for speed; two of them also as a user would run them."""
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    cases = bad_inputs(checkpoint, data_root, tmp_path)
+    for name, (words, expected) in cases.items():
+        status = main(["test", "det", *map(str, words)])
+        stderr = capsys.readouterr().err
+        done = subprocess.CompletedProcess([], status, "", stderr)
+        assert status == 2, f"{name}: {stderr}"
         assert_one_line(done, expected)
     assert not (tmp_path / "it-ran").exists()
+    for name in ("unknown model", "code in checkpoint"):
+        assert_one_line(run("test", "det", *cases[name][0]), cases[name][1])
     assert_one_line(run("test", "dett", MODEL), "did you mean det")
 
 

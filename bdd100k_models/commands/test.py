@@ -221,9 +221,9 @@ def _print_report(report: TestReport, out_dir: Path) -> None:
 
 
 def _score(task: Task, labels: Path, result: Path, folder: Path) -> None:
-    from bdd100k_models.evaluation.run import evaluate
+    from bdd100k_models.evaluation.run import Options, evaluate
 
-    scores = evaluate(task.name, labels, result)
+    scores = evaluate(task.name, labels, result, Options(coco_truth=True))
     print(scores.table())
     path = folder / f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"
     scores.save(path)

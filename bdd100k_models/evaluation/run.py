@@ -13,7 +13,8 @@ from bdd100k_models.evaluation.config import EvalConfig, default_config, load_co
 from bdd100k_models.evaluation.detection import evaluate_detection
 from bdd100k_models.evaluation.official import evaluate_detection_officially
 from bdd100k_models.evaluation.result import Result
-from bdd100k_models.formats.arrays import load_boxes
+from bdd100k_models.formats.arrays import load_boxes, table_from_frames
+from bdd100k_models.formats.coco import is_coco_file, load_any_frames
 from bdd100k_models.tasks import TASKS
 
 #: What the official tool calls each task; tagging it evaluates by another command.
@@ -35,6 +36,7 @@ class Options:
         ignore_iof_threshold: Share of a box inside an ignored region from which it is left out, in tracking.
         processes: Worker processes where a task uses them; detection needs one.
         score_file: Scores of instance masks, beside a folder of bitmasks.
+        coco_truth: Take a COCO conversion as ground truth too, which the official tool does not.
     """
 
     config: str | None = None
@@ -42,6 +44,7 @@ class Options:
     ignore_iof_threshold: float = 0.5
     processes: int | None = None
     score_file: Path | None = None
+    coco_truth: bool = False
 
 
 Evaluate = Callable[[Path, Path, Options], Result]
@@ -111,7 +114,11 @@ def _settings(task: str, options: Options) -> EvalConfig:
 
 def _detection(truth: Path, result: Path, options: Options) -> Result:
     config = _settings("det", options)
-    return evaluate_detection(load_boxes(truth), load_boxes(result), config=config)
+    if options.coco_truth and is_coco_file(truth):
+        labels = table_from_frames(load_any_frames(truth), str(truth))
+    else:
+        labels = load_boxes(truth)
+    return evaluate_detection(labels, load_boxes(result), config=config)
 
 
 def _official_detection(truth: Path, result: Path, options: Options) -> Result:

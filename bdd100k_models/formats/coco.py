@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bdd100k_models.errors import LabelError
-from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label
+from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames, looks_like_coco
 
 
 class _Image(msgspec.Struct):
@@ -97,10 +97,13 @@ def load_any_frames(path: Path) -> list[Frame]:
         MissingFileError: Nothing is there.
         LabelError: The file is neither.
     """
-    from bdd100k_models.formats.scalabel import load_frames, looks_like_coco
+    return decode_coco(path.read_bytes(), str(path)) if is_coco_file(path) else load_frames(path)
 
-    if path.is_file():
-        data = path.read_bytes()
-        if b'"images"' in data[: 1 << 20] and looks_like_coco(data):
-            return decode_coco(data, str(path))
-    return load_frames(path)
+
+def is_coco_file(path: Path) -> bool:
+    """Tell whether there is a file at ``path`` with the top-level keys of COCO JSON."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        is_object = file.read(64).lstrip().startswith(b"{")
+    return is_object and looks_like_coco(path.read_bytes())
