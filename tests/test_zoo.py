@@ -131,6 +131,15 @@ def test_configs_are_found_by_name_and_by_path(monkeypatch: pytest.MonkeyPatch) 
         find_model("qqqqqq")
 
 
+def test_a_piped_table_has_one_whole_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(all_models()) + 1
+    for line, (task, method, model) in zip(lines[1:], all_models().values(), strict=False):
+        cells = [task, method.method, model.name, *filter(None, model.columns.values())]
+        assert sorted(line.split()) == sorted(" ".join(cells).split())
+
+
 def test_the_list_can_be_read_by_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "list", "--task", "det", "--sort", "Box AP-val", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

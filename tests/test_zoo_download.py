@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import email.utils
 import hashlib
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bdd100k_models.errors import DownloadError
+from bdd100k_models.errors import DownloadError, InputError, OutputError
 from bdd100k_models.zoo import download
+from bdd100k_models.zoo.download import transfer
+from bdd100k_models.zoo.download.checked import read_md5
 
 DATA = np.random.default_rng(0).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -57,7 +63,9 @@ class Handler(BaseHTTPRequestHandler):
             number = len(self.server.asked())
         self.number = number
         data = self.server.files.get(self.path)
-        if data is None:
+        if self.path.startswith("/circle"):
+            self.answer(302, b"", {"Location": self.path})
+        elif data is None:
             self.answer(404, b"not here")
         elif not (self.path.endswith(".pth") and self.server.behaviour(self, data)):
             self.serve(data)
@@ -98,8 +106,8 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("BDD100K_MODELS_MIRRORS", raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(download, "PAUSE", 0.01)
-    monkeypatch.setattr(download, "TIMEOUT", (2.0, 2.0))
+    monkeypatch.setattr(transfer, "PAUSE", 0.01)
+    monkeypatch.setattr(transfer, "TIMEOUT", (2.0, 2.0))
     return tmp_path
 
 
@@ -219,7 +227,7 @@ def test_mirrors_come_first_and_a_404_goes_on(server: Server, monkeypatch: pytes
 
 def test_a_busy_server_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    monkeypatch.setattr(transfer.time, "sleep", pauses.append)
 
     def busy(handler: Handler, data: bytes) -> bool:
         if handler.number > 2:
@@ -243,7 +251,7 @@ def test_a_server_that_stays_busy_is_given_up(server: Server) -> None:
     ) as error:
         download.weights_file(server.url)
     assert "\n" not in str(error.value)
-    assert len(server.asked()) == download.TRIES
+    assert len(server.asked()) == transfer.TRIES
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -298,3 +306,252 @@ def test_a_changed_cache_is_noticed(server: Server) -> None:
     path.write_bytes(DATA[:1000])
     assert_whole(download.weights_file(server.url))
     assert len(server.asked()) == 2
+
+
+def test_a_drop_is_continued_by_the_next_call(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drop(handler: Handler, data: bytes) -> bool:
+        handler.answer(200, data[:700_000], length=len(data))
+        return True
+
+    server.behaviour = drop
+    monkeypatch.setattr(transfer, "TRIES", 1)
+    with pytest.raises(DownloadError, match="broke off"):
+        download.weights_file(server.url)
+    part = tmp_path / "cache" / f"{PATH}.part"
+    size = part.stat().st_size
+    assert DATA.startswith(part.read_bytes())
+    assert 0 < size <= 700_000
+    server.behaviour = lambda handler, data: False
+    assert_whole(download.weights_file(server.url))
+    assert server.asked()[1:] == [f"bytes={size}-"]
+
+
+def test_a_part_that_is_already_whole_is_taken(server: Server, tmp_path: Path) -> None:
+    def beyond(handler: Handler, data: bytes) -> bool:
+        handler.answer(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+        return True
+
+    server.behaviour = beyond
+    (tmp_path / "model.pth.part").write_bytes(DATA)
+    assert_whole(download.fetch(server.url, tmp_path / "model.pth", md5=MD5))
+    assert server.asked() == [f"bytes={len(DATA)}-"]
+
+
+def test_ranges_in_pieces_are_put_together(server: Server) -> None:
+    """A server may answer with fewer bytes than asked for; the end is then still to come."""
+
+    def pieces(handler: Handler, data: bytes) -> bool:
+        wanted = handler.headers.get("Range")
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        stop = min(start + 400_000, len(data))
+        if wanted is None:
+            handler.answer(200, data[:stop], length=len(data))
+        else:
+            handler.answer(206, data[start:stop], {"Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"})
+        return True
+
+    server.behaviour = pieces
+    assert_whole(download.weights_file(server.url))  # more tries than TRIES: each one makes headway
+    assert len(server.asked()) > transfer.TRIES
+
+
+@pytest.mark.parametrize(
+    "marks", [{"ETag": '"1"'}, {"Last-Modified": "Tue, 01 Feb 2022 00:00:00 GMT"}, {"ETag": "W/1"}]
+)
+def test_without_an_md5_only_the_same_file_is_continued(server: Server, tmp_path: Path, marks: dict[str, str]) -> None:
+    other = bytes(len(DATA))
+
+    def changing(handler: Handler, data: bytes) -> bool:
+        if handler.number == 1:
+            handler.answer(200, other[:900_000], marks, length=len(data))
+            return True
+        confirmed.append(handler.headers.get("If-Range"))
+        handler.answer(200, data, {"ETag": '"2"'})  # it has changed, so the range is not served
+        return True
+
+    confirmed: list[str | None] = []
+    server.behaviour = changing
+    assert download.fetch(server.url, tmp_path / "file").read_bytes() == DATA
+    strong = next(iter(marks.values()))
+    assert confirmed == [None if strong.startswith("W/") else strong]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_an_md5_two_addresses_are_not_mixed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["/other.pth"] = bytes(len(DATA))
+
+    def drop(handler: Handler, data: bytes) -> bool:
+        if handler.path == "/other.pth":
+            handler.answer(200, data[:900_000], {"ETag": '"same"'}, length=len(data))
+        return handler.path == "/other.pth"
+
+    server.behaviour = drop
+    monkeypatch.setattr(transfer, "TRIES", 1)
+    with pytest.raises(DownloadError):
+        download.fetch(f"{server.base[:-8]}/other.pth", tmp_path / "file")
+    assert download.fetch(server.url, tmp_path / "file").read_bytes() == DATA
+
+
+def test_processes_at_once_fetch_once(server: Server) -> None:
+    def slow(handler: Handler, data: bytes) -> bool:
+        time.sleep(0.3)
+        return False
+
+    server.behaviour = slow
+    code = f"from bdd100k_models.zoo.download import weights_file; print(weights_file({server.url!r}))"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    outputs = [run.communicate(timeout=30) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], outputs
+    (path,) = {output.strip() for output, _ in outputs}
+    assert_whole(Path(path))
+    assert len(server.asked()) == 1
+    assert {file.name for file in Path(path).parent.iterdir()} == {"model.pth", "model.md5", "model.pth.verified"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device of a full disk, /dev/full")
+def test_a_full_disk_is_said(server: Server, tmp_path: Path) -> None:
+    folder = (tmp_path / "cache" / PATH).parent
+    folder.mkdir(parents=True)
+    (folder / "model.pth.part").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"disk is full.*BDD100K_MODELS_CACHE") as error:
+        download.weights_file(server.url)
+    assert "\n" not in str(error.value)
+
+
+def test_a_cache_that_cannot_be_written_is_said(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "cache").touch()
+    with pytest.raises(OutputError, match=r"cache.*BDD100K_MODELS_CACHE=FOLDER"):
+        download.weights_file(server.url)
+
+
+def test_a_folder_serves_without_a_cache(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").touch()
+    (tmp_path / "model.pth").write_bytes(DATA)
+    monkeypatch.setenv("BDD100K_MODELS_MIRRORS", str(tmp_path))
+    assert download.weights_file(server.url) == tmp_path / "model.pth"
+
+
+def test_a_folder_is_checked_with_the_published_md5(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.pth").write_bytes(DATA[::-1])
+    monkeypatch.setenv("BDD100K_MODELS_MIRRORS", str(tmp_path))
+    assert_whole(download.weights_file(server.url))  # not the wrong file
+    (tmp_path / "model.pth").write_bytes(DATA)
+    assert download.weights_file(server.url) == tmp_path / "model.pth"
+    assert capsys.readouterr().err == ""
+
+
+def test_same_names_on_other_hosts_are_kept_apart(server: Server) -> None:
+    with Server() as other:
+        threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
+        for place, data in ((server, DATA), (other, DATA[::-1])):
+            place.files = {"/x/model.pth": data, "/x/model.md5": hashlib.md5(data).hexdigest().encode()}
+        for _ in range(2):
+            for place, data in ((server, DATA), (other, DATA[::-1])):
+                assert download.weights_file(f"{place.base[:-8]}/x/model.pth").read_bytes() == data
+        other.shutdown()
+
+
+def test_an_address_cannot_lead_out_of_the_cache() -> None:
+    assert download.path_in_zoo("http://a/bdd100k/../..//%2e%2e/etc/model.pth?x=1#y") == "etc/model.pth"
+
+
+def test_a_new_md5_is_asked_for_when_the_old_one_fits_nothing(server: Server, tmp_path: Path) -> None:
+    stale = tmp_path / "cache" / f"{PATH[:-4]}.md5"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("0" * 32)
+    with pytest.raises(DownloadError, match="another MD5"):
+        download.weights_file(server.url)
+    assert_whole(download.weights_file(server.url))
+
+
+@pytest.mark.parametrize(("value", "expected"), [("100000", 30.0), ("soon", 0.01), ("-5", 0.01), ("date", 20.0)])
+def test_the_pause_a_server_asks_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str, expected: float
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(transfer.time, "sleep", pauses.append)
+
+    def busy(handler: Handler, data: bytes) -> bool:
+        when = email.utils.formatdate(time.time() + 20, usegmt=True) if value == "date" else value
+        if handler.number == 1:
+            handler.answer(503, b"", {"Retry-After": when})
+        return handler.number == 1
+
+    server.behaviour = busy
+    assert_whole(download.weights_file(server.url))
+    assert pauses == [pytest.approx(expected, abs=2 if value == "date" else 0)]
+    assert ("trying again in" in capsys.readouterr().err) == (expected > 5)
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe\x00", b"zz" * 16, b"a" * 31, b"d41d8cd9" * 5, b" \n", b""])
+def test_what_is_not_an_md5(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "file.md5").write_bytes(text)
+    assert read_md5(tmp_path / "file.md5") is None
+    (tmp_path / "file.md5").write_bytes(b"\xef\xbb\xbf" + MD5.upper().encode() + b" *a file.pth\r\n")
+    assert read_md5(tmp_path / "file.md5") == MD5
+
+
+@pytest.mark.parametrize(
+    ("mirror", "reason"),
+    [
+        ("https://127.0.0.1:{port}", "no secure connection"),
+        ("http://127.0.0.1:{port}/circle", "redirects in circles"),
+        ("ftp://127.0.0.1:{port}", "not a usable address"),
+        ("http://", "not a usable address"),
+        ("http://user:secret@127.0.0.1:9", r"127\.0\.0\.1:9: cannot be reached"),
+        ("/no/such/folder", r"/no/such/folder: has no det/models/model\.pth"),
+    ],
+)
+def test_reasons_are_given(server: Server, monkeypatch: pytest.MonkeyPatch, mirror: str, reason: str) -> None:
+    monkeypatch.setenv("BDD100K_MODELS_MIRRORS", mirror.format(port=server.server_port))
+    with pytest.raises(DownloadError, match=reason) as error:
+        download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_progress_is_shown_on_a_terminal(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.files["/big.pth"] = bytes(8 << 20)
+    url = f"{server.base[:-8]}/big.pth"
+    download.fetch(url, tmp_path / "quiet.pth")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    download.fetch(url, tmp_path / "shown.pth")
+    shown = capsys.readouterr().err
+    assert "big.pth" in shown
+    assert "8/8" in shown
+    assert "MiB/s" in shown
+
+
+def test_a_process_that_waits_says_so(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
+    lock = (tmp_path / ".model.pth.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
+        told = ""
+        deadline = time.monotonic() + 10
+        while "waiting" not in told and time.monotonic() < deadline:
+            told += capsys.readouterr().err
+        assert not waiting.done()
+        lock.close()
+        assert_whole(waiting.result(timeout=10))
+    assert "model.pth: another process is fetching it" in told
+
+
+def test_a_mirror_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BDD100K_MODELS_MIRRORS", "http://[bad")
+    with pytest.raises(InputError, match=r"http://\[bad is no address"):
+        download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bdd100k_models.cli import main
-from bdd100k_models.errors import ConfigError
+from bdd100k_models.errors import ConfigError, MissingFileError
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo import render
 from bdd100k_models.zoo.records import load_zoo
@@ -29,6 +29,11 @@ def test_markers_without_their_counterpart_are_refused(text: str, tmp_path: Path
     with pytest.raises(ConfigError, match="pair them"):
         render.render_all(tmp_path)
     assert (tmp_path / "README.md").read_text() == text
+
+
+def test_without_a_source_tree_there_is_nothing_to_render(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="checkout of the source tree"):
+        render.render_all(tmp_path)
 
 
 def test_a_page_without_blocks_stays_as_it_is(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ examples:
   bdd100k-models zoo download faster_rcnn_r50_fpn_1x_det_bdd100k --what preds,scores --dest published
 """
 
+#: Columns of text that a table may take where no terminal limits it; lines are only as long as the table needs.
+_PIPE_WIDTH = 10_000
+
 #: What ``download --what`` can name, and the links that each stands for.
 _PARTS = {
     "weights": ("weights",),
@@ -122,8 +125,8 @@ def _print_table(rows: list[dict[str, str]], columns: list[str]) -> None:
         table.add_column(column, no_wrap=column == "name")
     for row in rows:
         table.add_row(*(row.get(column, "") for column in columns))
-    # a pipe or a file gets whole lines, whatever the terminal's width would be
-    width = None if sys.stdout.isatty() else 400
+    # a pipe or a file gets whole cells on one line each, whatever the terminal's width would be
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
     Console(width=width).print(table)
     print(f"{len(rows)} models")
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bdd100k_models.errors import ConfigError
+from bdd100k_models.errors import ConfigError, MissingFileError
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.paths import SOURCE_ROOT
 from bdd100k_models.tasks import TASKS, Task
@@ -37,7 +37,10 @@ def render_all(root: Path = SOURCE_ROOT, *, check: bool = False) -> list[Path]:
 
     Raises:
         ConfigError: A README has a block of unknown name, or a marker without its counterpart.
+        MissingFileError: The front page is not there, as in an installed package.
     """
+    if not (root / "README.md").is_file():
+        raise MissingFileError(f"{root}: no README.md to render; run this in a checkout of the source tree")
     changed = []
     for path, blocks in _pages(root):
         text = path.read_text(encoding="utf-8")
