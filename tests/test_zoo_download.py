@@ -555,3 +555,53 @@ def test_a_mirror_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("BDD100K_MODELS_MIRRORS", "http://[bad")
     with pytest.raises(InputError, match=r"http://\[bad is no address"):
         download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")
+
+
+def test_a_lock_on_a_removed_file_is_taken_anew(server: Server, tmp_path: Path) -> None:
+    """Who waits on a lock may get it after its file was removed; others would not see it."""
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / ".model.pth.lock"
+    held: list[bool] = []
+
+    def look(handler: Handler, data: bytes) -> bool:
+        held.append(path.exists())
+        return False
+
+    server.behaviour = look
+    lock = path.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
+        time.sleep(0.05)
+        path.unlink()
+        lock.close()
+        assert_whole(waiting.result(timeout=10))
+    assert held == [True]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("answer", ["other start", "too much"])
+def test_a_bad_range_spoils_nothing_without_an_md5(server: Server, tmp_path: Path, answer: str) -> None:
+    def bad(handler: Handler, data: bytes) -> bool:
+        size = len(data)
+        wanted = handler.headers.get("Range")
+        if handler.number == 1:
+            handler.answer(200, data[:900_000], {"ETag": '"1"'}, length=size)
+        elif handler.number == 2 and answer == "other start":
+            handler.answer(206, data[900_001:], {"Content-Range": f"bytes 900001-{size - 1}/{size}"})
+        elif handler.number == 2 and wanted:
+            start = int(wanted[len("bytes=") : -1])
+            handler.answer(206, data[start:] + b"more", {"Content-Range": f"bytes {start}-{size - 1}/{size}"})
+        return handler.number <= 2
+
+    server.behaviour = bad
+    assert download.fetch(server.url, tmp_path / "file").read_bytes() == DATA
+    assert len(server.asked()) == 3
+
+
+def test_nothing_is_waited_for_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(transfer.time, "sleep", pauses.append)
+    with pytest.raises(DownloadError):
+        download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")
+    assert pauses == []

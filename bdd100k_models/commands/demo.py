@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         weights=find_weights(None, config),
         device=choose_device(args.device),
         show_dir=pictures,
-        show_score_thr=0.4,
+        show_score_thr=0.3,
     )
     print(f"running {MODEL}")
     report = run_test(task, config, images, options)

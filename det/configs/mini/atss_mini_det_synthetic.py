@@ -1,6 +1,7 @@
 # A small ATSS, trained from scratch on drawn scenes; its weights ship with the project. To make them again:
 #     bdd100k-models data synth data/synthetic --train 1200 --val 60 --seed 0
 #     python det/train.py det/configs/mini/atss_mini_det_synthetic.py --seed 0 --device cpu
+#     bdd100k-models publish work_dirs/atss_mini_det_synthetic/epoch_12.pth det/weights/atss_mini_det_synthetic.pth --half
 _base_ = ['../_base_/datasets/det_bdd100k.py', '../_base_/default_runtime.py']
 
 model = dict(
