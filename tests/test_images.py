@@ -1,5 +1,7 @@
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -147,3 +149,25 @@ def test_data_root_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(MissingFileError, match="BDD100K_ROOT"):
         find_data_root(None)
     assert find_data_root(tmp_path) == tmp_path
+
+
+def test_readers_do_not_wait_for_threads_of_opencv(tmp_path: Path) -> None:
+    """A process that has used OpenCV's threads can still fork readers; a hang shows as a time-out."""
+    draw_noise(tmp_path / "a.jpg", seed=1, size=(36, 64))
+    code = """
+import sys, cv2, numpy
+from pathlib import Path
+import bdd100k_models.registry
+from mmengine.registry import init_default_scope
+from bdd100k_models.datasets.images import images_of_folder
+from bdd100k_models.datasets.loader import InferenceImages, load_batches
+init_default_scope("mmdet")
+cv2.setNumThreads(4)
+cv2.resize(numpy.zeros((45, 80, 3), numpy.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
+images = images_of_folder(Path(sys.argv[1]))
+pipeline = [{"type": "LoadImageFromFile"}, {"type": "Resize", "scale": (64, 36), "keep_ratio": True}]
+pipeline.append({"type": "PackDetInputs", "meta_keys": ("img_id",)})
+batches = list(load_batches(InferenceImages(images, [[0]], pipeline), workers=1, pin_memory=False))
+assert batches[0].indices == [0]
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)

@@ -85,17 +85,14 @@ class InferenceImages(Dataset[Batch]):
         return batch
 
 
-def _begin_worker(_: int) -> None:
-    cv2.setNumThreads(1)  # the workers themselves are the parallelism
-
-
 def load_batches(dataset: InferenceImages, workers: int, pin_memory: bool) -> Iterator[Batch]:
     """Yield the batches in order, prepared ahead by ``workers`` processes (0: in this one)."""
+    # the workers are the parallelism; and a forked worker waits for ever for threads that OpenCV had started before
+    cv2.setNumThreads(0)
     loader = DataLoader(
         dataset,
         batch_size=None,
         num_workers=workers,
-        worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
         prefetch_factor=2 if workers else None,
     )
