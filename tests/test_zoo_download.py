@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import io
 import subprocess
 import sys
 import threading
@@ -532,23 +533,22 @@ def test_progress_is_shown_on_a_terminal(
     assert "MiB/s" in shown
 
 
-def test_a_process_that_waits_says_so(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_process_that_waits_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
+    told = io.StringIO()
+    monkeypatch.setattr("sys.stderr", told)
     lock = (tmp_path / ".model.pth.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
-        told = ""
         deadline = time.monotonic() + 10
-        while "waiting" not in told and time.monotonic() < deadline:
-            told += capsys.readouterr().err
+        while "waiting" not in told.getvalue() and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
         assert not waiting.done()
         lock.close()
         assert_whole(waiting.result(timeout=10))
-    assert "model.pth: another process is fetching it" in told
+    assert "model.pth: another process is fetching it" in told.getvalue()
 
 
 def test_a_mirror_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 import cv2
@@ -85,6 +88,18 @@ class InferenceImages(Dataset[Batch]):
         return batch
 
 
+def _begin_worker(_: int) -> None:
+    """Leave interruptions to the main process, which ends its workers; none of them has anything to say about it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.excepthook = _say_unless_cut_off
+
+
+def _say_unless_cut_off(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, (EOFError, ConnectionError, KeyboardInterrupt)):
+        sys.__excepthook__(kind, error, trace)
+
+
 def load_batches(dataset: InferenceImages, workers: int, pin_memory: bool) -> Iterator[Batch]:
     """Yield the batches in order, prepared ahead by ``workers`` processes (0: in this one)."""
     # the workers are the parallelism; and a forked worker waits for ever for threads that OpenCV had started before
@@ -93,6 +108,7 @@ def load_batches(dataset: InferenceImages, workers: int, pin_memory: bool) -> It
         dataset,
         batch_size=None,
         num_workers=workers,
+        worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
         prefetch_factor=2 if workers else None,
     )
