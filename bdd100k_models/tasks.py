@@ -122,8 +122,7 @@ class Task:
         categories: Names in the order of label index (position + ``first_id`` is the id in files).
         first_id: Id of the first category in the data set's own files.
         images: Folder of the images of a split, below the data root; ``{split}`` stands for train, val or test.
-        labels: Label file or folder of a split, below the data root.
-        result_file: What ``test`` writes below ``--format-dir``.
+        labels: Label files or folders of a split, below the data root, in the order in which they are looked for.
         metric: The key of the official result that ranks models.
         description: One sentence on the size of the data.
     """
@@ -135,8 +134,7 @@ class Task:
     categories: tuple[str, ...]
     first_id: int
     images: str
-    labels: str
-    result_file: str
+    labels: tuple[str, ...]
     metric: str
     description: str
 
@@ -155,12 +153,23 @@ class Task:
         return self.images.format(split=split)
 
     def label_path(self, split: str) -> str:
-        """Return the label file or folder of ``split`` below the data root."""
-        return self.labels.format(split=split)
+        """Return the preferred label file or folder of ``split`` below the data root."""
+        return self.label_paths(split)[0]
+
+    def label_paths(self, split: str) -> tuple[str, ...]:
+        """Return the label files and folders that can serve for ``split``, below the data root; the best first."""
+        return tuple(path.format(split=split) for path in self.labels)
 
 
 _IMAGES_100K = "images/100k/{split}"
 _IMAGES_10K = "images/10k/{split}"
+
+
+def _mask_labels(task: str, images: str) -> tuple[str, ...]:
+    """Return the three forms in which the labels of a task with masks are handed out: PNG, run lengths, polygons."""
+    lists = (f"labels/{task}/{form}/{task}_{{split}}.json" for form in ("rles", "polygons"))
+    return (f"labels/{task}/{images}/{{split}}", *lists)
+
 
 _TABLE = (
     Task(
@@ -171,8 +180,7 @@ _TABLE = (
         categories=(*_OBJECTS, "traffic light", "traffic sign"),
         first_id=1,
         images=_IMAGES_100K,
-        labels="labels/det_20/det_{split}.json",
-        result_file="det.json",
+        labels=("labels/det_20/det_{split}.json",),
         metric="AP",
         description="100K images with boxes of 10 categories",
     ),
@@ -184,8 +192,7 @@ _TABLE = (
         categories=_OBJECTS,
         first_id=1,
         images=_IMAGES_10K,
-        labels="labels/ins_seg/bitmasks/{split}",
-        result_file="bitmasks",
+        labels=_mask_labels("ins_seg", "bitmasks"),
         metric="AP",
         description="10K images with a mask for each object of 8 categories",
     ),
@@ -197,8 +204,7 @@ _TABLE = (
         categories=_SEMANTIC,
         first_id=0,
         images=_IMAGES_10K,
-        labels="labels/sem_seg/masks/{split}",
-        result_file="sem_seg.json",
+        labels=_mask_labels("sem_seg", "masks"),
         metric="mIoU",
         description="10K images, each pixel one of 19 classes",
     ),
@@ -210,8 +216,7 @@ _TABLE = (
         categories=("direct", "alternative", "background"),
         first_id=0,
         images=_IMAGES_100K,
-        labels="labels/drivable/masks/{split}",
-        result_file="drivable.json",
+        labels=_mask_labels("drivable", "masks"),
         metric="mIoU",
         description="100K images, each pixel direct, alternative or not drivable",
     ),
@@ -223,8 +228,7 @@ _TABLE = (
         categories=_STUFF + _THINGS,
         first_id=1,
         images=_IMAGES_10K,
-        labels="labels/pan_seg/bitmasks/{split}",
-        result_file="pan_seg.json",
+        labels=_mask_labels("pan_seg", "bitmasks"),
         metric="PQ",
         description="10K images, each pixel a segment of 10 things or 30 kinds of stuff",
     ),
@@ -236,8 +240,7 @@ _TABLE = (
         categories=(),
         first_id=0,
         images=_IMAGES_100K,
-        labels="labels/det_20/det_{split}.json",
-        result_file="tagging.json",
+        labels=("labels/det_20/det_{split}.json",),
         metric="accuracy",
         description="100K images with weather, scene and time of day",
     ),
@@ -249,8 +252,7 @@ _TABLE = (
         categories=("pedestrian",),
         first_id=1,
         images=_IMAGES_100K,
-        labels="labels/pose_21/pose_{split}.json",
-        result_file="result_keypoints.json",
+        labels=("labels/pose_21/pose_{split}.json",),
         metric="AP",
         description="14K images with 18 joints of each person",
     ),
@@ -262,8 +264,7 @@ _TABLE = (
         categories=_OBJECTS,
         first_id=1,
         images="images/track/{split}",
-        labels="labels/box_track_20/{split}",
-        result_file="box_track",
+        labels=("labels/box_track_20/{split}",),
         metric="mMOTA",
         description="2K videos with boxes of 8 categories followed through time",
     ),
@@ -275,8 +276,7 @@ _TABLE = (
         categories=_OBJECTS,
         first_id=1,
         images="images/seg_track_20/{split}",
-        labels="labels/seg_track_20/bitmasks/{split}",
-        result_file="seg_track",
+        labels=("labels/seg_track_20/bitmasks/{split}", "labels/seg_track_20/rles/{split}"),
         metric="mMOTSA",
         description="223 videos with masks of 8 categories followed through time",
     ),

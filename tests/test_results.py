@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bdd100k_models.errors import InputError, OutputError
+from bdd100k_models.errors import ConfigError, InputError, OutputError
 from bdd100k_models.formats.files import atomic_writer, make_folder
-from bdd100k_models.formats.results import DetectionFormat, get_format
+from bdd100k_models.formats.results import get_format
+from bdd100k_models.formats.results.boxes import DetectionFormat
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.tasks import TASKS
 
 DET = DetectionFormat(TASKS["det"])
+SIZE = (720, 1280)
 
 
-def sample(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, torch.Tensor]]:
+def sample(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> list[dict[str, dict[str, torch.Tensor]]]:
     tensors = {"bboxes": boxes.reshape(-1, 4), "scores": scores, "labels": labels}
-    return {"pred_instances": {key: torch.as_tensor(value) for key, value in tensors.items()}}
+    return [{"pred_instances": {key: torch.as_tensor(value) for key, value in tensors.items()}}]
 
 
 @given(data=st.data(), count=st.integers(0, 30))
@@ -51,8 +53,8 @@ def test_the_file_is_the_official_form(tmp_path: Path) -> None:
             np.array([[1, 2, 30, 40], [5, 6, 7, 8]], np.float32), np.array([0.5, 0.75], np.float32), np.array([9, 0])
         )
     )
-    path, count = DET.write([("a.jpg", record), ("b.jpg", DET.empty()), ("c.jpg", record)], tmp_path)
-    assert count == 4
+    assert DET.write([("a.jpg", record), ("b.jpg", DET.empty(SIZE)), ("c.jpg", record)], tmp_path) == 4
+    path = DET.result_path(tmp_path)
     content = json.loads(path.read_text())
     assert content["frames"][0] == {
         "name": "a.jpg",
@@ -74,13 +76,13 @@ def test_the_file_is_the_official_form(tmp_path: Path) -> None:
 
 
 def test_no_images_is_a_valid_file(tmp_path: Path) -> None:
-    path, count = DET.write([], tmp_path)
-    assert (load_frames(path), count) == ([], 0)
+    assert DET.write([], tmp_path) == 0
+    assert load_frames(DET.result_path(tmp_path)) == []
 
 
 def test_pickled_results_have_the_old_form(tmp_path: Path) -> None:
     record = DET.encode(sample(np.array([[1, 2, 30, 40]], np.float32), np.array([0.5], np.float32), np.array([9])))
-    DET.write_pickle([("a.jpg", record), ("b.jpg", DET.empty())], tmp_path / "out.pkl")
+    DET.write_pickle([("a.jpg", record), ("b.jpg", DET.empty(SIZE))], tmp_path / "out.pkl")
     results = pickle.loads((tmp_path / "out.pkl").read_bytes())
     assert [len(image) for image in results] == [10, 10]
     assert results[0][9].tolist() == [[1, 2, 30, 40, 0.5]]
@@ -106,3 +108,10 @@ def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
 def test_tasks_without_a_format() -> None:
     with pytest.raises(InputError, match="the tasks that can are det"):
         get_format(TASKS["mot"])
+
+
+def test_outputs_and_settings_that_do_not_exist() -> None:
+    with pytest.raises(InputError, match="no output 'masks'; its outputs are json"):
+        get_format(TASKS["det"], ["masks"])
+    with pytest.raises(ConfigError, match="does not fit det"):
+        get_format(TASKS["det"], settings={"tag": "weather"})

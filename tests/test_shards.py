@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bdd100k_models.engine.shards import Problem, RunIdentity, Shards
 from bdd100k_models.errors import OutputError
-from bdd100k_models.formats.results import DetectionRecord
+from bdd100k_models.formats.results.boxes import DetectionRecord
 
 IDENTITY = RunIdentity(task="det", model="m", weights="w", images="i", precision="full", batch_size=1)
 

@@ -89,6 +89,12 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--eval", nargs="*", metavar="METRIC", help="score with the official evaluation (metric names are ignored)"
     )
+    group.add_argument(
+        "--outputs",
+        nargs="+",
+        metavar="KIND",
+        help="forms to write, where a task has several: json, bitmasks, masks ... (default: those of the original)",
+    )
     group.add_argument("--out", metavar="FILE", type=Path, help="also pickle the results, as OpenMMLab 1.x did (.pkl)")
     group.add_argument("--work-dir", metavar="DIR", type=Path, help="folder of the scores (default: the output folder)")
     group.add_argument("--show-dir", metavar="DIR", type=Path, help="draw the predictions into this folder")
@@ -148,13 +154,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> int:
     from bdd100k_models.engine import distributed
-    from bdd100k_models.engine.test import TestOptions, run_test
+    from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
 
     images = _choose_images(task, args, config)
     if args.eval is not None and images.label_file is None:
         raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
     out_dir = args.format_dir or Path("work_dirs") / path.stem
+    result_format = format_of(task, config, args.outputs)
+    if args.eval is not None:
+        assert images.label_file is not None
+        scored = result_format.output_for(images.label_file)
+        result_format = format_of(task, config, {*result_format.outputs, scored})
     options = TestOptions(
         out_dir=out_dir,
         weights=distributed.on_main(lambda: find_weights(args.checkpoint, config)),
@@ -168,14 +179,15 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
         show_dir=args.show_dir,
         show_score_thr=args.show_score_thr,
         raw_file=args.out,
+        outputs=result_format.outputs,
     )
     report = run_test(task, config, images, options)
     if report is None:
         return 0
     _print_report(report, out_dir)
-    if args.eval is not None:
-        assert images.label_file is not None
-        _score(task, images.label_file, report.result, args.work_dir or out_dir)
+    if args.eval is not None and images.label_file is not None:
+        result = result_format.result_path(out_dir, scored)
+        _score(task, images.label_file, result, result_format.score_file(out_dir), args.work_dir or out_dir)
     return 1 if report.problems else 0
 
 
@@ -197,7 +209,7 @@ def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> Imag
     root = find_data_root(args.data_root, dataset.get("data_root"))
     # label files other than the task's own (a COCO conversion, say) are taken from the config
     configured = dataset.get("ann_file")
-    own = {task.label_path(split) for split in SPLITS}
+    own = {path for split in SPLITS for path in task.label_paths(split)}
     if args.split is None and configured and configured not in own:
         label_file = root / configured
         if not label_file.exists():
@@ -220,10 +232,10 @@ def _print_report(report: TestReport, out_dir: Path) -> None:
     print(line)
 
 
-def _score(task: Task, labels: Path, result: Path, folder: Path) -> None:
+def _score(task: Task, labels: Path, result: Path, score_file: Path | None, folder: Path) -> None:
     from bdd100k_models.evaluation.run import Options, evaluate
 
-    scores = evaluate(task.name, labels, result, Options(coco_truth=True))
+    scores = evaluate(task.name, labels, result, Options(coco_truth=True, score_file=score_file))
     print(scores.table())
     path = folder / f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"
     scores.save(path)

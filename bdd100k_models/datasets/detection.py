@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.datasets.base_det_dataset import BaseDetDataset
-from mmdet.registry import DATASETS
+from mmengine.registry import DATASETS
 
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.coco import load_any_frames
@@ -65,6 +65,7 @@ class BDD100KDetDataset(BaseDetDataset):  # type: ignore[misc]
         label_of = {name: index for index, name in enumerate(self._metainfo["classes"])}
         # the metric reads the same file again
         self._metainfo["ann_file"] = str(label_file)
+        self._metainfo["image_dir"] = str(self.data_prefix["img"])
         records = []
         for image_id, frame in enumerate(load_any_frames(label_file)):
             height, width = (frame.size.height, frame.size.width) if frame.size else IMAGE_SIZE

@@ -97,17 +97,25 @@ def images_of_folder(folder: Path) -> ImageSet:
 
 
 def images_of_labels(label_file: Path, image_dir: Path) -> ImageSet:
-    """Take the images that a label file lists, in its order.
+    """Take the images that a label file lists, in its order, or those of the PNG files of a label folder.
 
     Raises:
         MissingFileError: The label file is not there.
         LabelError: It is broken, or names an image twice.
     """
-    frames = frames_by_name(load_any_frames(label_file), str(label_file))
-    items = tuple(ImageItem(name, image_dir / name) for name in frames)
+    if label_file.is_dir() and not any(label_file.glob("*.json")):
+        names = [path.with_suffix(".jpg").name for path in sorted(label_file.glob("*.png"))]
+    else:
+        names = list(frames_by_name(load_any_frames(label_file), str(label_file)))
+    items = tuple(ImageItem(name, image_dir / name) for name in names)
     if not items:
         raise InputError(f"{label_file}: holds no frames; check that it is the label file of the split")
     return ImageSet(items, label_file, IMAGE_SIZE, str(label_file))
+
+
+def find_labels(task: Task, data_root: Path, split: str) -> Path | None:
+    """Return the labels of a split: the first of their forms that is there, or None."""
+    return next((data_root / path for path in task.label_paths(split) if (data_root / path).exists()), None)
 
 
 def images_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
@@ -119,15 +127,15 @@ def images_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
     """
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
-    label_file = data_root / task.label_path(split)
+    label_file = find_labels(task, data_root, split)
     image_dir = data_root / task.image_dir(split)
-    if label_file.exists():
+    if label_file is not None:
         if not image_dir.is_dir():
             raise MissingFileError(f"{image_dir}: no such folder; download the images, or name the right --data-root")
         return images_of_labels(label_file, image_dir)
     if not image_dir.is_dir():
         raise MissingFileError(
-            f"{data_root}: holds neither {label_file.name} nor {task.image_dir(split)}; check --data-root"
+            f"{data_root}: holds neither {task.label_path(split)} nor {task.image_dir(split)}; check --data-root"
         )
     folder = images_of_folder(image_dir)
     return ImageSet(folder.items, None, IMAGE_SIZE, folder.source)

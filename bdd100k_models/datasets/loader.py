@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,6 +19,11 @@ from bdd100k_models.datasets.images import ImageSet, read_image
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ConfigError, ImageError
 
+#: What a pipeline is told about the regions of each image, by the image's name.
+Regions: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
+
+_LOADING = ("LoadImageFromFile", "LoadImage")
+
 
 @dataclass
 class Batch:
@@ -25,13 +31,15 @@ class Batch:
 
     Attributes:
         indices: Place of each readable image in the run's order.
-        data: ``inputs`` and ``data_samples`` as the model takes them, one entry an index.
+        data: ``inputs`` and ``data_samples`` as the model takes them, one entry a sample.
+        owners: The index of each sample's image; an image has one sample, or one for each of its regions.
         remarks: What was unusual about an image that is in ``indices``, by index.
         failures: What was wrong with the others, by index.
     """
 
     indices: list[int] = field(default_factory=list)
     data: dict[str, list[Any]] = field(default_factory=lambda: {"inputs": [], "data_samples": []})
+    owners: list[int] = field(default_factory=list)
     remarks: dict[int, Problem] = field(default_factory=dict)
     failures: dict[int, Problem] = field(default_factory=dict)
 
@@ -43,16 +51,25 @@ class InferenceImages(Dataset[Batch]):
         images: The run's images.
         batches: Indices of the images of each batch.
         pipeline: The config's test pipeline, which begins with ``LoadImageFromFile``.
+        regions: For models that look at regions: what the pipeline is told about each region of an image, by the
+            image's name. None: each image is one sample.
 
     Raises:
         ConfigError: The pipeline begins with something else, or cannot be built.
     """
 
-    def __init__(self, images: ImageSet, batches: Sequence[Sequence[int]], pipeline: Sequence[dict[str, Any]]) -> None:
-        if not pipeline or pipeline[0]["type"].rpartition(".")[2] != "LoadImageFromFile":
+    def __init__(
+        self,
+        images: ImageSet,
+        batches: Sequence[Sequence[int]],
+        pipeline: Sequence[dict[str, Any]],
+        regions: Regions | None = None,
+    ) -> None:
+        if not pipeline or pipeline[0]["type"].rpartition(".")[2] not in _LOADING:
             raise ConfigError("test_pipeline must begin with LoadImageFromFile")
         self.images = images
         self.batches = batches
+        self.regions = regions
         self.as_float = bool(pipeline[0].get("to_float32", False))
         try:
             self.transform = Compose([step for step in pipeline[1:] if step["type"] != "LoadAnnotations"])
@@ -73,18 +90,19 @@ class InferenceImages(Dataset[Batch]):
                 continue
             if remark is not None:
                 batch.remarks[index] = Problem(name=item.name, message=remark, predicted=True)
-            packed = self.transform(
-                {
-                    "img": pixels.astype(np.float32) if self.as_float else pixels,
-                    "img_path": str(item.path),
-                    "img_id": index,
-                    "img_shape": pixels.shape[:2],
-                    "ori_shape": pixels.shape[:2],
-                }
-            )
             batch.indices.append(index)
-            batch.data["inputs"].append(packed["inputs"])
-            batch.data["data_samples"].append(packed["data_samples"])
+            sample = {
+                "img": pixels.astype(np.float32) if self.as_float else pixels,
+                "img_path": str(item.path),
+                "img_id": index,
+                "img_shape": pixels.shape[:2],
+                "ori_shape": pixels.shape[:2],
+            }
+            for region in [{}] if self.regions is None else self.regions.get(item.name, ()):
+                packed = self.transform(copy.deepcopy({**sample, **region}) if region else sample)
+                batch.owners.append(index)
+                batch.data["inputs"].append(packed["inputs"])
+                batch.data["data_samples"].append(packed["data_samples"])
         return batch
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 _MIXING = ("Mosaic", "MixUp")

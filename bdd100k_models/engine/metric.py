@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
+from mmengine.registry import METRICS
 
 from bdd100k_models.errors import ConfigError
-from bdd100k_models.evaluation.detection import evaluate_detection
-from bdd100k_models.formats.arrays import table_from_frames
-from bdd100k_models.formats.coco import load_any_frames
+from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.results import get_format
-from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.tasks import get_task
 
 
@@ -24,7 +22,8 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
 
     Args:
         task: Name of the task.
-        ann_file: Label file; by default the one that the validation data set reads.
+        ann_file: Label file or folder; by default what the validation data set reads.
+        format: What the result format needs to know; ``test`` reads it too.
         collect_device: ``cpu`` or ``gpu``, where ranks exchange their results.
         prefix: What the names of the scores begin with.
     """
@@ -35,22 +34,23 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
         self,
         task: str,
         ann_file: str | None = None,
+        format: Mapping[str, Any] | None = None,
         collect_device: str = "cpu",
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.task = get_task(task)
         self.ann_file = ann_file
-        self.format = get_format(self.task)
+        self.settings = format
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep what the official format holds of each prediction."""
+        result_format = get_format(self.task, settings=self.settings)
         for sample in data_samples:
-            record = self.format.encode(sample)
-            self.results.append((Path(sample["img_path"]).name, record))
+            self.results.append((self._name(sample["img_path"]), result_format.encode([sample])))
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """Evaluate all predictions.
+        """Evaluate all predictions, by way of the files that ``test`` would write.
 
         Returns:
             The official summary (percent), without NaN entries, which a log cannot hold.
@@ -58,17 +58,27 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
         Raises:
             ConfigError: The config names no label file.
         """
-        label_file = self.ann_file or (self.dataset_meta or {}).get("ann_file")
-        if label_file is None:
+        truth = self.ann_file or (self.dataset_meta or {}).get("ann_file")
+        if truth is None:
             raise ConfigError("val_evaluator: there is no label file to score against; set val_evaluator.ann_file")
-        truth = load_any_frames(Path(label_file))
-        # labels may name images by a path below the image folder
-        full_names = {Path(frame.name).name: frame.name for frame in truth}
-        predictions = [
-            Frame(name=full_names.get(name, name), labels=self.format.labels(record, first_id=1))
-            for name, record in results
-        ]
-        summary = evaluate_detection(
-            table_from_frames(truth, str(label_file)), table_from_frames(predictions, "predictions")
-        ).summary()
+        output = get_format(self.task, settings=self.settings).output_for(Path(truth))
+        result_format = get_format(self.task, [output], self.settings)
+        samples: dict[str, list[Any]] = {}
+        for name, record in results:
+            samples.setdefault(name, []).append(record)
+        records = [(name, result_format.merge(parts)) for name, parts in samples.items()]
+        with tempfile.TemporaryDirectory(prefix="bdd100k-validation-") as folder:
+            out_dir = Path(folder)
+            for name, record in records:
+                result_format.save_image(name, record, out_dir)
+            result_format.write(records, out_dir)
+            options = Options(coco_truth=True, score_file=result_format.score_file(out_dir))
+            summary = evaluate(self.task.name, truth, result_format.result_path(out_dir), options).summary()
         return {key: value for key, value in summary.items() if value == value}
+
+    def _name(self, path: str) -> str:
+        """Return an image's name in the label file, which may be a path below the image folder."""
+        folder = (self.dataset_meta or {}).get("image_dir")
+        if folder is not None and Path(path).is_relative_to(folder):
+            return Path(path).relative_to(folder).as_posix()
+        return Path(path).name

@@ -54,6 +54,7 @@ class RunIdentity(msgspec.Struct, forbid_unknown_fields=True):
     images: str
     precision: str
     batch_size: int
+    outputs: str = ""
 
     def difference(self, other: RunIdentity) -> str | None:
         """Return the name of the first part in which two runs differ, or None."""

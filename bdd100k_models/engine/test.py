@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,17 @@ from mmengine.config import Config
 
 from bdd100k_models import __version__
 from bdd100k_models.datasets.images import ImageSet
-from bdd100k_models.datasets.loader import InferenceImages, load_batches
+from bdd100k_models.datasets.loader import InferenceImages, Regions, load_batches
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.checkpoint import file_digest
 from bdd100k_models.engine.model import inference_mode, predict, prepare_model
 from bdd100k_models.engine.shards import Problem, RunIdentity, Shards, ShardWriter
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
-from bdd100k_models.formats.results import ResultFormat, get_format
+from bdd100k_models.formats.results import get_format
+from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.progress import ProgressBar
-from bdd100k_models.tasks import Task
+from bdd100k_models.tasks import IMAGE_SIZE, Task
 from bdd100k_models.visualization.gallery import Gallery
 
 _ERRORS_FILE = "errors.json"
@@ -49,6 +50,8 @@ class TestOptions:
         show_dir: Where pictures of the predictions go, if anywhere.
         show_score_thr: What is drawn has at least this score.
         raw_file: Where to pickle the results as OpenMMLab 1.x did, if anywhere.
+        outputs: Which outputs to write; those of the original where None.
+        regions: For models that look at regions of an image: those regions.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -65,6 +68,8 @@ class TestOptions:
     show_dir: Path | None = None
     show_score_thr: float = 0.3
     raw_file: Path | None = None
+    outputs: Collection[str] | None = None
+    regions: Regions | None = None
 
     @property
     def uses_channels_last(self) -> bool:
@@ -77,7 +82,7 @@ class TestReport:
     """What a run came to.
 
     Attributes:
-        result: The official prediction file or folder.
+        result: The first of the prediction files and folders.
         images: How many images the run has.
         labels: How many labels were written.
         problems: Images that could not be used, or only after a conversion.
@@ -118,9 +123,9 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     if options.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, not {options.batch_size}")
     distributed.set_cpu_threads()
-    result_format = get_format(task)
+    result_format = format_of(task, config, options.outputs)
     shards = Shards(options.out_dir, len(images.items))
-    identity = _identity(task, config, images, options)
+    identity = _identity(task, config, images, options, result_format)
     if options.resume and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
         return finished if distributed.rank() == 0 else None
     # the model first: a mistake in it must not cost what an earlier run left unfinished
@@ -136,7 +141,7 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     batches = _batches(len(images.items), options.batch_size, done)
     # dealt out like cards, so that ranks stay level
     mine = batches[distributed.rank() :: distributed.world_size()]
-    dataset = InferenceImages(images, mine, pipeline)
+    dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
     with shards.writer(distributed.rank()) as writer, _gallery(task, images, options) as gallery:
         processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
@@ -166,10 +171,15 @@ def _infer(
     with bar, inference_mode(options.device, options.amp):
         for batch in load_batches(dataset, workers, pin_memory=options.device.type == "cuda"):
             for index, problem in batch.failures.items():
-                writer.append(index, result_format.empty(), problem)
-            samples = predict(model, batch.data, options.uses_channels_last) if batch.indices else []
-            for index, sample in zip(batch.indices, samples, strict=True):
-                record = result_format.encode(sample)
+                record = result_format.empty(dataset.images.expected_size or IMAGE_SIZE)
+                result_format.save_image(dataset.images.items[index].name, record, options.out_dir)
+                writer.append(index, record, problem)
+            samples = predict(model, batch.data, options.uses_channels_last) if batch.owners else []
+            for index in batch.indices:
+                own = [sample for owner, sample in zip(batch.owners, samples, strict=True) if owner == index]
+                record = result_format.encode(own)
+                # before the record: what has one is complete
+                result_format.save_image(dataset.images.items[index].name, record, options.out_dir)
                 writer.append(index, record, batch.remarks.get(index))
                 if gallery is not None:
                     gallery.add(index, record)
@@ -187,12 +197,14 @@ def _merge(
     if options.raw_file is not None:
         result_format.write_pickle(shards.records(result_format.record_type, names, []), options.raw_file)
     records = shards.records(result_format.record_type, names, problems)
-    path, labels = result_format.write(records, options.out_dir)
+    labels = result_format.write(records, options.out_dir)
     _write_problems(options.out_dir, problems)
     finished = {"version": __version__, "identity": msgspec.to_builtins(identity), "labels": labels}
     write_bytes(options.out_dir / _FINISHED_FILE, msgspec.json.format(msgspec.json.encode(finished), indent=1))
     shards.remove()
-    return TestReport(result=path, images=len(names), labels=labels, problems=problems)
+    return TestReport(
+        result=result_format.result_path(options.out_dir), images=len(names), labels=labels, problems=problems
+    )
 
 
 def _write_problems(out_dir: Path, problems: list[Problem]) -> None:
@@ -222,15 +234,15 @@ def _finished_report(
     out_dir: Path, identity: RunIdentity, result_format: ResultFormat, count: int
 ) -> TestReport | None:
     """Return the report of an equal run that is already complete, if there is one without failed images."""
-    result = out_dir / result_format.result_path
+    results = [result_format.result_path(out_dir, output) for output in result_format.outputs]
     try:
         finished = msgspec.json.decode((out_dir / _FINISHED_FILE).read_bytes())
         earlier = msgspec.convert(finished["identity"], RunIdentity)
     except (FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
         return None
-    if not result.exists() or identity.difference(earlier) or (out_dir / _ERRORS_FILE).exists():
+    if not all(path.exists() for path in results) or identity.difference(earlier) or (out_dir / _ERRORS_FILE).exists():
         return None
-    return TestReport(result=result, images=count, labels=int(finished["labels"]))
+    return TestReport(result=results[0], images=count, labels=int(finished["labels"]))
 
 
 def _batches(count: int, size: int, done: set[int]) -> list[range]:
@@ -239,10 +251,14 @@ def _batches(count: int, size: int, done: set[int]) -> list[range]:
     return [batch for batch in batches if any(index not in done for index in batch)]
 
 
-def _identity(task: Task, config: Config, images: ImageSet, options: TestOptions) -> RunIdentity:
+def _identity(
+    task: Task, config: Config, images: ImageSet, options: TestOptions, result_format: ResultFormat
+) -> RunIdentity:
     names = hashlib.sha256()
     for item in images.items:
         names.update(f"{item.name}\n".encode())
+        if options.regions is not None:
+            names.update(f"{[_plain(region) for region in options.regions.get(item.name, ())]}\n".encode())
     description = {"model": config.model, "pipeline": config.test_dataloader.dataset.pipeline}
     model = hashlib.sha256(msgspec.json.encode(_plain(description), order="deterministic"))
     precision = "reduced" if options.amp else "full"
@@ -255,7 +271,18 @@ def _identity(task: Task, config: Config, images: ImageSet, options: TestOptions
         images=names.hexdigest(),
         precision=precision,
         batch_size=options.batch_size,
+        outputs=" ".join(result_format.outputs),
     )
+
+
+def format_of(task: Task, config: Config, outputs: Collection[str] | None = None) -> ResultFormat:
+    """Return the format of a config's results; what it needs to know stands in ``test_evaluator.format``.
+
+    Raises:
+        InputError, ConfigError: See :func:`bdd100k_models.formats.results.get_format`.
+    """
+    evaluator = config.get("test_evaluator") or {}
+    return get_format(task, outputs, evaluator.get("format"))
 
 
 def _plain(value: Any) -> Any:

@@ -12,9 +12,8 @@ import cv2
 
 from bdd100k_models.datasets.images import ImageSet, read_image
 from bdd100k_models.formats.files import make_folder, write_bytes
-from bdd100k_models.formats.results import DetectionRecord
 from bdd100k_models.tasks import Task
-from bdd100k_models.visualization.drawing import Pixels, draw_boxes
+from bdd100k_models.visualization.records import draw_record
 
 _WAITING = 8  # pictures that may wait to be drawn; bounds the memory
 
@@ -48,10 +47,10 @@ class Gallery:
         while len(self._waiting) > _WAITING:
             self._waiting.popleft().result()
 
-    def _draw(self, index: int, record: DetectionRecord) -> None:
+    def _draw(self, index: int, record: Any) -> None:
         item = self.images.items[index]
         pixels, _ = read_image(item.path)
-        draw_record(pixels, record, self.task, self.threshold)
+        draw_record(record, pixels, self.task, self.threshold)
         _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
         write_bytes(self.folder / Path(item.name).with_suffix(".jpg"), encoded.tobytes())
 
@@ -67,15 +66,3 @@ class Gallery:
         if error is None:
             for future in self._waiting:
                 future.result()
-
-
-def draw_record(pixels: Pixels, record: DetectionRecord, task: Task, threshold: float) -> None:
-    """Draw the boxes of a record that reach ``threshold`` into an image (blue-green-red, changed in place)."""
-    shown = [index for index in range(len(record.boxes)) if record.scores[index] >= threshold]
-    shown.sort(key=lambda index: record.scores[index])
-    draw_boxes(
-        pixels,
-        [record.boxes[index] for index in shown],
-        [f"{task.categories[record.classes[index]]} {record.scores[index]:.2f}" for index in shown],
-        [task.palette[record.classes[index]] for index in shown],
-    )
