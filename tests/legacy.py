@@ -15,11 +15,14 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from conftest import SHARED
+from conftest import ROOT, SHARED
 
 Recipe = dict[str, Any]
 GPUS = 8  # the published models were trained on eight
 ABSENT = "absent"
+
+#: Published configs that no row of the tables names, by task.
+WITHOUT_ROW: dict[str, tuple[str, ...]] = {}
 
 
 @functools.cache
@@ -407,3 +410,12 @@ def intended(entries: list[dict[str, Any]], name: str) -> dict[str, tuple[Any, A
             assert fact not in promised, f"{fact} of {name} is on the list twice"
             promised[fact] = (entry["published"], entry["here"])
     return promised
+
+
+@functools.cache
+def listed_differences(task: str) -> list[dict[str, Any]]:
+    """Return the differences from the published recipes that a task's configs promise."""
+    entries: list[dict[str, Any]] = json.loads((ROOT / task / "configs" / "differences.json").read_text())[
+        "differences"
+    ]
+    return entries
