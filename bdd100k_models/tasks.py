@@ -240,7 +240,7 @@ _TABLE = (
         categories=(),
         first_id=0,
         images=_IMAGES_100K,
-        labels=("labels/det_20/det_{split}.json",),
+        labels=("labels/det_20/det_{split}.json", "labels/bdd100k_labels_images_{split}.json"),
         metric="accuracy",
         description="100K images with weather, scene and time of day",
     ),

@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 import bdd100k_models.registry  # noqa: F401
 import legacy
+import legacy_mmpretrain
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo.records import config_files
@@ -20,10 +21,10 @@ from conftest import ROOT
 from legacy import differences, intended, listed_differences, published_links, published_state
 
 #: How the recipes of each library's configs are read, old and new: modules with ``published_recipe`` and ``recipe``.
-READERS = {"mmdet": legacy}
+READERS = {"mmdet": legacy, "mmpretrain": legacy_mmpretrain}
 
 #: Models made here, which no row names.
-OWN = ("*_mini_*",)
+OWN = ("*_mini_*", "*_timeofday_*")
 
 TASKS_HERE = [task for task in TASKS if (ROOT / task / "configs").is_dir()]
 MODELS_HERE = [

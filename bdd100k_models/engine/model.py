@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model.utils import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import MODELS
 from torch import nn
 
-import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.engine.checkpoint import load_weights
 from bdd100k_models.errors import ConfigError
+from bdd100k_models.registry import enter_scope
 
 
 def build_model(config: Config) -> nn.Module:
@@ -28,7 +28,7 @@ def build_model(config: Config) -> nn.Module:
     """
     if "model" not in config:
         raise ConfigError(f"{config.filename}: has no model; name a model's config, not one of its bases")
-    init_default_scope(config.get("default_scope", "mmdet"))
+    enter_scope(config.get("default_scope"))
     try:
         model: nn.Module = MODELS.build(config.model)
     except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:

@@ -198,6 +198,10 @@ def _merge(
         result_format.write_pickle(shards.records(result_format.record_type, names, []), options.raw_file)
     records = shards.records(result_format.record_type, names, problems)
     labels = result_format.write(records, options.out_dir)
+    if images.label_file is not None:
+        result_format.write_scores(
+            shards.records(result_format.record_type, names, []), images.label_file, options.out_dir
+        )
     _write_problems(options.out_dir, problems)
     finished = {"version": __version__, "identity": msgspec.to_builtins(identity), "labels": labels}
     write_bytes(options.out_dir / _FINISHED_FILE, msgspec.json.format(msgspec.json.encode(finished), indent=1))

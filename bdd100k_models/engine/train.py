@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine.checkpoint import load_weights, read_checkpoint
 from bdd100k_models.errors import CheckpointError, ConfigError, DownloadError, InputError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error
+from bdd100k_models.registry import enter_scope
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -74,7 +73,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     """
     make_folder(options.work_dir)
     _apply(config, options)
-    init_default_scope(config.get("default_scope", "mmdet"))
+    enter_scope(config.get("default_scope"))
     try:
         runner = Runner.from_cfg(config)
         if options.weights is not None and not options.resume:

@@ -13,6 +13,7 @@ import cv2
 from bdd100k_models.datasets.images import ImageSet, read_image
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.tasks import Task
+from bdd100k_models.visualization import tags  # noqa: F401 (registers how its records are drawn)
 from bdd100k_models.visualization.records import draw_record
 
 _WAITING = 8  # pictures that may wait to be drawn; bounds the memory

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bdd100k_models.errors import ConfigError, MissingFileError
@@ -67,11 +68,40 @@ def _pages(root: Path) -> list[tuple[Path, Mapping[str, Callable[[], str]]]]:
 
 def _task_blocks(task: Task) -> Mapping[str, Callable[[], str]]:
     return {
-        "contents": lambda: "".join(
-            f"- [{method.method}](#{_anchor(method.method)})\n" for method in load_zoo(task.name)
-        ),
-        "methods": lambda: "\n---\n\n".join(render_method(method) for method in load_zoo(task.name)),
+        "contents": lambda: contents_list(load_zoo(task.name)),
+        "methods": lambda: methods_sections(load_zoo(task.name)),
     }
+
+
+def contents_list(methods: Sequence[Method]) -> str:
+    """Return links to the methods' sections, below their groups where a task has several."""
+    groups = _groups(methods)
+    taken: Counter[str] = Counter()
+    lines = []
+    for group, members in groups.items():
+        if len(groups) > 1:
+            lines.append(f"- [{group}](#{_anchor(group, taken)})\n")
+        indent = "  " * (len(groups) > 1)
+        lines += [f"{indent}- [{method.method}](#{_anchor(method.method, taken)})\n" for method in members]
+    return "".join(lines)
+
+
+def methods_sections(methods: Sequence[Method]) -> str:
+    """Return all methods' sections, each group under a heading where a task has several."""
+    groups = _groups(methods)
+    if len(groups) == 1:
+        return "\n---\n\n".join(render_method(method) for method in methods)
+    return "\n".join(
+        f"### {group}\n\n" + "\n---\n\n".join(render_method(method, level=4) for method in members)
+        for group, members in groups.items()
+    )
+
+
+def _groups(methods: Sequence[Method]) -> dict[str, list[Method]]:
+    groups: dict[str, list[Method]] = {}
+    for method in methods:
+        groups.setdefault(method.group, []).append(method)
+    return groups
 
 
 def _fill(match: re.Match[str], blocks: Mapping[str, Callable[[], str]], path: Path) -> str:
@@ -112,15 +142,15 @@ def _best(methods: tuple[Method, ...]) -> str:
     return "; ".join(f"{group}: {score} {metric} ({method.method})" for group, (_, score, method) in best.items())
 
 
-def render_method(method: Method) -> str:
-    """Return a method's section: paper, authors, summary, results, code."""
+def render_method(method: Method, level: int = 3) -> str:
+    """Return a method's section, headed at ``level``: paper, authors, summary, results, code."""
     authors = ", ".join(f"[{author.name}]({author.url})" if author.url else author.name for author in method.authors)
     parts = [
-        f"### {method.method}\n",
+        f"{'#' * level} {method.method}\n",
         f"[{method.paper.title}]({method.paper.url}) [{method.venue}]\n",
         f"Authors: {authors}\n",
         f"{method.summary}\n" if method.summary else "",
-        "#### Results\n",
+        f"{'#' * (level + 1)} Results\n",
         results_table(method),
         f"[[Code]({method.code})] [[Usage](#usage)]\n",
     ]
@@ -175,6 +205,8 @@ def _link(text: str, url: str | None) -> str:
     return f"[{text}]({url})" if url else ""
 
 
-def _anchor(heading: str) -> str:
-    """Return the anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+def _anchor(heading: str, taken: Counter[str]) -> str:
+    """Return the anchor that GitHub gives a heading; ``taken`` counts equal ones, which it numbers."""
+    anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    taken[anchor] += 1
+    return anchor if taken[anchor] == 1 else f"{anchor}-{taken[anchor] - 1}"

@@ -8,9 +8,10 @@ from typing import Any
 from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.results.boxes import DetectionFormat
+from bdd100k_models.formats.results.tags import TaggingFormat
 from bdd100k_models.tasks import Task
 
-_FORMATS: Mapping[str, type[ResultFormat]] = {"det": DetectionFormat}
+_FORMATS: Mapping[str, type[ResultFormat]] = {"det": DetectionFormat, "tagging": TaggingFormat}
 
 
 def get_format(

@@ -81,6 +81,21 @@ class ResultFormat(ABC):
             OutputError: A file cannot be written; an older one is left as it was.
         """
 
+    def write_scores(  # noqa: B027 (most formats have none)
+        self, records: Iterable[tuple[str, Any]], truth: Path, out_dir: Path
+    ) -> None:
+        """Write the scores that the original wrote beside its predictions, where it did so for this task.
+
+        Args:
+            records: See :meth:`write`.
+            truth: The labels of the run's images.
+            out_dir: Where the file goes.
+
+        Raises:
+            LabelError: The labels are broken.
+            OutputError: The file cannot be written.
+        """
+
     @abstractmethod
     def raw(self, record: Any) -> Any:
         """Return a record in the form that OpenMMLab 1.x pickled for ``--out``."""

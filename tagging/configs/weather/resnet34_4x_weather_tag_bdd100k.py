@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/resnet34.py',
+    '../_base_/datasets/weather_640x640.py',
+    '../_base_/schedules/schedule_4x.py',
+    '../_base_/default_runtime.py'
+]
+load_from = 'https://dl.cv.ethz.ch/bdd100k/tagging/weather/models/resnet34_4x_weather_tag_bdd100k.pth'
