@@ -96,6 +96,22 @@ TAGS: Mapping[str, tuple[str, ...]] = {
     "timeofday": ("daytime", "night", "dawn/dusk", "undefined"),
 }
 
+#: The joints of a person, in the order of the pose task's files and models.
+JOINTS = (
+    *("head", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
+    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+    *("right_hand", "left_hand", "right_foot", "left_foot"),
+)
+
+#: The limbs of a person: indices of their two joints, and the part of the body they belong to.
+LIMBS: tuple[tuple[int, int, str], ...] = (
+    *((0, 1, "body"), (1, 2, "body"), (1, 5, "body"), (1, 8, "body"), (1, 11, "body")),
+    *((2, 3, "right_side"), (3, 4, "right_side"), (4, 14, "right_side")),
+    *((8, 9, "right_side"), (9, 10, "right_side"), (10, 16, "right_side")),
+    *((5, 6, "left_side"), (6, 7, "left_side"), (7, 15, "left_side")),
+    *((11, 12, "left_side"), (12, 13, "left_side"), (13, 17, "left_side")),
+)
+
 _OBJECTS = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 _SEMANTIC = (
     *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),

@@ -1,4 +1,4 @@
-"""Links inside the pages: every anchor has its heading, and no two headings share one."""
+"""Links inside the pages: every anchor has its heading."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glo
 
 
 def anchors(page: Path) -> list[str]:
-    """Return the anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub makes of a page's headings; the second of equal ones ends in -1, and so on."""
     prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ +(.+?) *$", prose, flags=re.MULTILINE)
-    return ["".join(c for c in text.lower().replace(" ", "-") if c.isalnum() or c in "-_") for text in headings]
+    plain = ["".join(c for c in text.lower().replace(" ", "-") if c.isalnum() or c in "-_") for text in headings]
+    return [f"{text}-{n}" if (n := plain[:i].count(text)) else text for i, text in enumerate(plain)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

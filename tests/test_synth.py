@@ -19,11 +19,15 @@ from bdd100k_models.cli import run_command
 from bdd100k_models.commands import data
 from bdd100k_models.datasets.synth import generate
 from bdd100k_models.datasets.synth.annotate import MIN_SIDE, MIN_VISIBLE, OCCLUDED_BELOW
+from bdd100k_models.datasets.synth.labels import drivable_mask, instance_bitmask, panoptic_bitmask, semantic_mask
+from bdd100k_models.datasets.synth.people import pose_labels
 from bdd100k_models.datasets.synth.picture import Picture, draw_picture
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.errors import InputError, OutputError
+from bdd100k_models.formats.bitmask import read_bitmask, read_mask
+from bdd100k_models.formats.rle import decode
 from bdd100k_models.formats.scalabel import Label, load_frames
-from bdd100k_models.tasks import TAGS, TASKS
+from bdd100k_models.tasks import JOINTS, TAGS, TASKS
 
 CATEGORIES = TASKS["det"].categories
 SMALL = (320, 180)
@@ -64,17 +68,19 @@ def test_same_numbers_same_bytes_whatever_the_counts_and_processes(small_root: P
     generate(tmp_path / "fewer", {"val": 5}, seed=3, size=SMALL, nproc=1)
     fewer, all_files = digests(tmp_path / "fewer"), digests(small_root)
     images = {name: digest for name, digest in fewer.items() if name.endswith(".jpg")}
-    assert len(images) == 5
+    assert len(images) == 10  # each in both image sets
     assert images.items() <= all_files.items()
-    label_file = Path("labels/det_20/det_val.json")
-    few = json.loads((tmp_path / "fewer" / label_file).read_bytes())
-    assert few == json.loads((small_root / label_file).read_bytes())[:5]
+    label_files = [name for name in fewer if name.endswith(".json")]
+    assert len(label_files) == 6
+    for name in label_files:
+        few = json.loads((tmp_path / "fewer" / name).read_bytes())
+        assert few == json.loads((small_root / name).read_bytes())[:5]
 
 
 def test_start_continues_a_split(small_root: Path, tmp_path: Path) -> None:
     generate(tmp_path / "rest", {"val": 4}, seed=3, size=SMALL, nproc=1, start=8)
     images = {name: digest for name, digest in digests(tmp_path / "rest").items() if name.endswith(".jpg")}
-    assert len(images) == 4
+    assert len(images) == 8
     assert images.items() <= digests(small_root).items()
 
 
@@ -201,6 +207,91 @@ def test_the_official_tool_reads_the_labels_and_scores_them_as_perfect(small_roo
     assert result.summary()["AP"] == pytest.approx(100.0)
 
 
+@pytest.mark.parametrize("task", ["ins_seg", "sem_seg", "drivable", "pan_seg"])
+def test_masks_say_the_same_in_every_form(small_root: Path, task: str) -> None:
+    masks, rles = (small_root / path for path in TASKS[task].label_paths("val")[:2])
+    frames = load_frames(rles)
+    assert [frame.name for frame in frames] == sorted(path.name for path in (small_root / "images/10k/val").iterdir())
+    ids, seen = TASKS[task].category_ids, Counter()
+    for frame in frames:
+        png = masks / frame.name.replace(".jpg", ".png")
+        if task in ("sem_seg", "drivable"):
+            pixels = segments = read_mask(png)
+            nothing = 255
+        else:
+            bitmask = read_bitmask(png)
+            pixels, segments, nothing = bitmask.category, bitmask.ids, 0
+        covered = np.zeros(pixels.shape, bool)
+        for label in frame.labels or []:
+            mask = decode(label.rle, frame.name)
+            assert (pixels[mask] == ids[label.category]).all()
+            assert (segments[mask] == int(label.id)).all() and mask.sum() == (segments == int(label.id)).sum()
+            assert not (covered & mask).any()
+            covered |= mask
+            seen[label.category] += 1
+        assert (pixels[~covered] == nothing).all()
+    assert len(seen) >= {"ins_seg": 5, "sem_seg": 14, "drivable": 3, "pan_seg": 16}[task]
+
+
+def test_instances_are_the_boxes_of_detection(pictures: list[Picture]) -> None:
+    for picture in pictures[:10]:
+        bitmask = instance_bitmask(picture)
+        wanted = [label for label in picture.frame.labels or [] if label.category in TASKS["ins_seg"].categories]
+        assert set(np.unique(bitmask.ids)) - {0} == {number_of(label) for label in wanted}
+        for label in wanted:
+            rows, columns = np.nonzero(bitmask.ids == number_of(label))
+            box = label.box2d
+            assert (box.x1, box.y1, box.x2, box.y2) == (columns.min(), rows.min(), columns.max(), rows.max())
+
+
+def test_every_class_occurs_and_every_pixel_has_one(pictures: list[Picture]) -> None:
+    found = Counter()
+    for picture in pictures:
+        assert (picture.ids != 0).all()
+        mask = semantic_mask(picture)
+        found.update(np.unique(mask).tolist())
+        # the panoptic map knows more kinds of things and surfaces, and nothing else
+        panoptic = panoptic_bitmask(picture)
+        names = np.array(["", *TASKS["pan_seg"].categories])[panoptic.category]
+        for index, name in enumerate(TASKS["sem_seg"].categories):
+            if name != "pole":
+                assert (mask[names == name] == index).all()
+    assert set(range(19)) <= found.keys()
+
+
+def test_one_drives_on_the_road_alone_and_in_the_middle_of_ones_own_lane(pictures: list[Picture]) -> None:
+    seen = Counter()
+    for picture in pictures:
+        mask = drivable_mask(picture)
+        assert (semantic_mask(picture)[mask < 2] == TASKS["sem_seg"].category_ids["road"]).all()
+        camera = picture.scene.camera
+        x, y = np.rint(camera.project(np.array([[0.0, 0.0, 4.0]]))[0]).astype(int)
+        if 0 <= x < 1280 and y < 720 and picture.ids[y, x] < 0:
+            assert mask[y, x] == 0
+        seen.update(np.unique(mask).tolist())
+    assert seen[0] == seen[2] == len(pictures) and seen[1] > 5
+
+
+def test_joints_lie_on_their_person(pictures: list[Picture]) -> None:
+    people = joints = 0
+    for picture in pictures:
+        boxes = {label.id: label for label in picture.frame.labels or []}
+        for label in pose_labels(picture):
+            assert boxes[label.id].category in ("pedestrian", "rider")
+            assert [node.category for node in label.graph.nodes] == list(JOINTS)
+            ids = {node.id for node in label.graph.nodes}
+            assert len(ids) == 18 and all(edge.source in ids and edge.target in ids for edge in label.graph.edges)
+            people += 1
+            for node in label.graph.nodes:
+                x, y = node.location
+                if node.visibility == "V":
+                    near = picture.ids[max(int(y) - 1, 0) : int(y) + 2, max(int(x) - 1, 0) : int(x) + 2]
+                    assert (near == number_of(label)).any()
+                    joints += 1
+                assert (node.visibility == "O") != (0 <= x < 1280 and 0 <= y < 720)
+    assert people > 40 and joints > 12 * people
+
+
 @pytest.mark.parametrize("size", [(64, 64), (200, 700), (1921, 1081)])
 def test_other_sizes(size: tuple[int, int]) -> None:
     picture = draw_picture(1, "train", 2, size)
@@ -274,7 +365,7 @@ def test_an_error_of_a_process_arrives(small_root: Path, tmp_path: Path) -> None
     (tmp_path / "images/100k/val" / name / "in the way").mkdir(parents=True)
     with pytest.raises(OutputError, match=name):
         generate(tmp_path, {"val": 12}, seed=3, size=SMALL, nproc=2, force=True)
-    assert not any(path.is_file() for path in (tmp_path / "labels").rglob("*"))
+    assert not list((tmp_path / "labels").rglob("*.json"))
 
 
 def test_a_root_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

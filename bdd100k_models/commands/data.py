@@ -11,6 +11,7 @@ from bdd100k_models.errors import InputError
 _EXAMPLES = """\
 examples:
   bdd100k-models data synth synthetic --val 20
+  bdd100k-models data synth synthetic --val 20 --tasks det tagging
   bdd100k-models data synth synthetic --train 1000 --val 100 --test 20 --seed 7
   bdd100k-models test det CONFIG_OR_NAME --data-root synthetic --format-dir out --eval
 """
@@ -31,9 +32,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "synth",
         help="draw driving scenes with exact labels, in the data set's layout",
         description=(
-            "Draw driving scenes with exact labels below ROOT: images/100k/SPLIT/*.jpg and "
-            "labels/det_20/det_SPLIT.json (test has no labels, as in the real data set). The same seed, split and size "
-            "always give the same files, whatever the counts."
+            "Draw driving scenes with exact labels below ROOT, in the data set's layout: images/100k and images/10k, "
+            "and for each task the labels that belong to it (test has none, as in the real data set). The same seed, "
+            "split and size always give the same files, whatever the counts."
         ),
         formatter_class=HelpFormatter,
         epilog=_EXAMPLES,
@@ -41,6 +42,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     synth.add_argument("root", metavar="ROOT", type=Path, help="folder to make; it becomes a data root")
     for split in ("train", "val", "test"):
         synth.add_argument(f"--{split}", type=int, default=0, metavar="N", help=f"pictures in {split} (default: 0)")
+    synth.add_argument(
+        "--tasks", nargs="+", metavar="TASK", help="whose labels to write (default: all tasks on single images)"
+    )
     synth.add_argument("--seed", type=int, default=0, metavar="S", help="another number, other scenes (default: 0)")
     synth.add_argument("--size", default="1280x720", metavar="WxH", help="pixels (default: 1280x720)")
     synth.add_argument("--nproc", type=int, metavar="N", help="processes (default: one for each core)")
@@ -54,9 +58,10 @@ def run(args: argparse.Namespace) -> int:
     splits = {"train": args.train, "val": args.val, "test": args.test}
     if not any(splits.values()):
         raise InputError("no images were asked for; add --train N, --val N or --test N")
-    from bdd100k_models.datasets.synth import generate
+    from bdd100k_models.datasets.synth import IMAGE_TASKS, generate
 
-    print(generate(args.root, splits, seed=args.seed, size=size, nproc=args.nproc, force=args.force))
+    tasks = args.tasks or IMAGE_TASKS
+    print(generate(args.root, splits, seed=args.seed, tasks=tasks, size=size, nproc=args.nproc, force=args.force))
     return 0
 
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     make_folder(args.out)
     data, results, pictures = args.out / "data", args.out / "det", args.out / "det" / "pictures"
     print(f"drawing {args.count} scenes: {data}")
-    generate(data, {"val": args.count}, seed=SEED, force=True)
+    generate(data, {"val": args.count}, seed=SEED, tasks=("det",), force=True)
     config = load_config(resolve_config(task.name, MODEL))
     images = images_of_split(task, data, "val")
     options = TestOptions(

@@ -25,8 +25,12 @@ MAX_ID = 65535
 
 _COLOUR_TYPE, _PALETTE = 25, 3  # the byte of a PNG's header, and its value for palette images
 
-#: As fast as the fastest deflate level on these images, and a third smaller than without run-length coding.
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+#: Differences to the row above are nearly all zero in label images: with run-length coding alone they are written more
+#: than three times as fast as with OpenCV's own choice of filters, and hardly larger.
+_PNG = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+]
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,14 @@ def write_bitmask(
     """
     if ids.size and (int(ids.min()) < 0 or int(ids.max()) > MAX_ID):
         raise InputError(f"{path}: instance ids must be 0 to {MAX_ID}, not {int(ids.min())} to {int(ids.max())}")
-    wide = ids.astype(np.uint16, copy=False)
-    green = np.zeros_like(category) if attributes is None else attributes
-    pixels = cv2.merge([(wide >> 8).astype(np.uint8), green, category, (wide & 0xFF).astype(np.uint8)])
-    write_bytes(path, encode_png(pixels))
+    flags = np.zeros_like(category) if attributes is None else attributes
+    write_bytes(path, encode_bitmask(Bitmask(category, ids.astype(np.uint16, copy=False), flags)))
+
+
+def encode_bitmask(bitmask: Bitmask) -> bytes:
+    """Return the PNG of a bitmask."""
+    high, low = (bitmask.ids >> 8).astype(np.uint8), (bitmask.ids & 0xFF).astype(np.uint8)
+    return encode_png(cv2.merge([high, bitmask.attributes, bitmask.category, low]))
 
 
 def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -1,5 +1,5 @@
 """Drawn driving scenes with exact labels, in the data set's own layout; no data is needed to try the models."""
 
-from bdd100k_models.datasets.synth.generate import Summary, generate
+from bdd100k_models.datasets.synth.generate import IMAGE_TASKS, Summary, generate
 
-__all__ = ["Summary", "generate"]
+__all__ = ["IMAGE_TASKS", "Summary", "generate"]

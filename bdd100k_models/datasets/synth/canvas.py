@@ -49,7 +49,7 @@ class Canvas:
 
     Attributes:
         pixels: uint8 (height, width, 3), blue, green, red.
-        ids: int32 (height, width): number of the object shown, 0 for the background.
+        ids: int32 (height, width): number of the object shown, or below 0 that of a surface; 0 where nothing is.
         glow: uint8, a fourth of the size: light that is spread and added at the end.
         extents: By object number.
     """
@@ -64,7 +64,7 @@ class Canvas:
         self._shines = False
 
     def begin(self, number: int) -> None:
-        """Start drawing object ``number``; 0 is the background."""
+        """Start drawing object ``number`` (from 1), or a surface (below 0)."""
         self._number = number
 
     def finish(self) -> None:
@@ -108,9 +108,13 @@ class Canvas:
             if self._shines:  # what stands in front hides the light behind
                 small = [points // _GLOW_SCALE for points in fixed]
                 cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, _SHIFT)
-            if self._number:
+            if self._number > 0:
                 for polygon in polygons:
                     self._extend(polygon)
+
+    def mark(self, points: Points, number: int) -> None:
+        """Give the pixels of a polygon (N, 2) a number without drawing anything."""
+        cv2.fillPoly(self.ids, [_fixed_point(points)], number, cv2.LINE_8, _SHIFT)
 
     def _extend(self, points: Points) -> None:
         low, high = points.min(axis=0), points.max(axis=0)

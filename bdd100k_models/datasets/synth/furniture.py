@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bdd100k_models.datasets.synth.camera import Points, Pose
+from bdd100k_models.datasets.synth.camera import NEAR, Points, Pose
 from bdd100k_models.datasets.synth.canvas import Colour
 from bdd100k_models.datasets.synth.painter import Painter, rectangle
 
@@ -229,12 +229,21 @@ class House:
 
 @dataclass(frozen=True)
 class Wall:
-    """A low long band along the road: a hedge, a fence, a guard rail."""
+    """A long band along the road: a wall, a fence with its posts, a guard rail.
+
+    Attributes:
+        height: Of the upper edge, in metres.
+        colour: Of all of it; posts are darker.
+        size: Length and width in metres.
+        bottom: Height of the lower edge.
+        post: Metres from post to post, or 0 for none.
+    """
 
     height: float
     colour: Colour
     size: tuple[float, float]
     bottom: float = 0.0
+    post: float = 0.0
 
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw it in pieces, so that distance fades it."""
@@ -244,3 +253,15 @@ class Wall:
             local = np.array([(low, self.bottom), (low, self.height), (high, self.height), (high, self.bottom)])
             world = np.column_stack((np.full(4, pose.x), local[:, 1], local[:, 0]))
             painter.canvas.fill(painter.camera.project(world), painter.light.shade(self.colour, (low + high) / 2, 0.95))
+            if self.post:
+                self._posts(painter, pose.x, low, high)
+
+    def _posts(self, painter: Painter, x: float, low: float, high: float) -> None:
+        places = np.arange(math.ceil(low / self.post) * self.post, high, self.post)
+        if not len(places):
+            return
+        half = 0.12 * self.post
+        corners = [(-half, self.bottom), (-half, self.height), (half, self.height), (half, self.bottom)]
+        quads = np.array([[(x, y, max(z + dz, NEAR)) for dz, y in corners] for z in places])
+        colour = painter.light.shade(self.colour, (low + high) / 2, 0.72)
+        painter.canvas.fill_all(painter.camera.project(quads), colour, detail=True)

@@ -6,28 +6,36 @@ import contextlib
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
-import msgspec
 
+from bdd100k_models.datasets.synth.labels import FRAMES, MASKS
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.errors import InputError, OutputError
-from bdd100k_models.formats.files import atomic_writer, make_folder, output_error, write_bytes
+from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.progress import ProgressBar
 from bdd100k_models.tasks import SPLITS, get_task
 
 #: Least and greatest width and height of pictures, in pixels.
 SIZE_RANGE = (64, 4096)
+#: Tasks with labels of single images. Those of tagging are part of the detection labels.
+IMAGE_TASKS = ("det", "ins_seg", "sem_seg", "drivable", "pan_seg", "tagging", "pose")
 _JPEG_QUALITY = 90
 _MAX_COUNT = 1_000_000
 _LEAST_A_PROCESS = 10
+
+
+#: The frames of a picture, by label file below the root.
+_Frames: TypeAlias = dict[str, Frame]
 
 
 @dataclass
@@ -37,8 +45,8 @@ class Summary:
     Attributes:
         root: The data root.
         images: Pictures by split.
-        labels: Labels by category.
-        unlabelled: Frames without a label.
+        labels: Labels of all tasks by category.
+        unlabelled: Pictures without a label.
     """
 
     root: Path
@@ -46,10 +54,11 @@ class Summary:
     labels: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
 
-    def add(self, frame: Frame) -> None:
-        """Count the labels of a frame."""
-        self.labels.update(label.category or "" for label in frame.labels or [])
-        self.unlabelled += not frame.labels
+    def add(self, frames: Mapping[str, Frame]) -> None:
+        """Count the labels of a picture's frames, one of each label file."""
+        for frame in frames.values():
+            self.labels.update(label.category or "" for label in frame.labels or [])
+        self.unlabelled += not any(frame.labels for frame in frames.values())
 
     def __str__(self) -> str:
         """Return one line with counts and the path."""
@@ -62,20 +71,24 @@ def generate(
     splits: Mapping[str, int],
     *,
     seed: int = 0,
+    tasks: Collection[str] = IMAGE_TASKS,
     size: tuple[int, int] = (1280, 720),
     nproc: int | None = None,
     force: bool = False,
     start: int = 0,
 ) -> Summary:
-    """Draw a data set below ``root``: ``images/100k/SPLIT/*.jpg`` and ``labels/det_20/det_SPLIT.json``.
+    """Draw a data set of single images below ``root``, in the layout of the real one.
 
-    Picture ``i`` of a split depends on ``seed``, the split, ``i`` and ``size`` alone, and so do its bytes. As in the
-    real data set, ``test`` has no labels.
+    Images go to ``images/100k`` and ``images/10k`` (the same ones), as the tasks have it, boxes and tags to
+    ``labels/det_20``, joints to ``labels/pose_21``, and masks to ``labels/TASK/bitmasks`` or ``masks`` as PNG and to
+    ``labels/TASK/rles`` as run lengths. Picture ``i`` of a split depends on ``seed``, the split, ``i`` and ``size``
+    alone, and so do its bytes. As in the real data set, ``test`` has no labels.
 
     Args:
         root: The data root; made if needed.
         splits: Number of pictures by split; a split with none is left out.
         seed: Not negative.
+        tasks: Whose labels are written.
         size: Width and height in pixels.
         nproc: Processes; by default one for each core, fewer for a few pictures. More than one need a main module
             that can be imported, as always with :mod:`multiprocessing`.
@@ -90,28 +103,51 @@ def generate(
         OutputError: ``root`` is not empty and ``force`` is not set, or it cannot be written.
     """
     counts = _checked(splits, seed, size, nproc, start)
+    job = _Job(root, _known(tasks), seed, size)
     if not force:
         _check_empty(root)
     make_folder(root)
     summary = Summary(root, counts)
-    task = get_task("det")
     with ProgressBar(sum(counts.values()), "drawing") as bar, _mapper(nproc or _processes(sum(counts.values()))) as run:
         for split, count in counts.items():
-            folder = root / task.image_dir(split)
-            make_folder(folder)
-            frames = run(partial(_write_picture, folder, seed, split, size), range(start, start + count))
-            if split == "test":
-                for _ in frames:
+            for folder in job.folders(split):
+                make_folder(folder)
+            with contextlib.ExitStack() as stack:
+                files = {
+                    path: stack.enter_context(frame_writer(root / path, bare=True)) for path in job.label_files(split)
+                }
+                for frames in run(partial(_write_picture, job, split), range(start, start + count)):
+                    for path, frame in frames.items():
+                        files[path](frame)
+                    summary.add(frames)
                     bar.advance()
-                continue
-            with atomic_writer(root / task.label_path(split)) as file:
-                for index, frame in enumerate(frames):
-                    file.write(b"," if index else b"[")
-                    file.write(msgspec.json.encode(frame))
-                    summary.add(frame)
-                    bar.advance()
-                file.write(b"]")
     return summary
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What each process needs to know."""
+
+    root: Path
+    tasks: tuple[str, ...]
+    seed: int
+    size: tuple[int, int]
+
+    def image_folders(self, split: str) -> list[Path]:
+        """Return where the images of a split go; the same ones into each."""
+        return [self.root / folder for folder in sorted({get_task(task).image_dir(split) for task in self.tasks})]
+
+    def folders(self, split: str) -> list[Path]:
+        """Return all folders of a split that hold a file an image."""
+        masks = [] if split == "test" else [self.root / get_task(t).label_path(split) for t in self.tasks if t in MASKS]
+        return self.image_folders(split) + masks
+
+    def label_files(self, split: str) -> dict[str, str]:
+        """Return the JSON files of a split below the root, each with its task."""
+        if split == "test":
+            return {}
+        paths = {task: get_task(task).label_paths(split)[1 if task in MASKS else 0] for task in self.tasks}
+        return {path: task for task, path in paths.items()}
 
 
 def _check_empty(root: Path) -> None:
@@ -152,7 +188,7 @@ def _processes(count: int) -> int:
 
 
 @contextlib.contextmanager
-def _mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Frame], Iterable[int]], Iterator[Frame]]]:
+def _mapper(nproc: int) -> Iterator[Callable[[Callable[[int], _Frames], Iterable[int]], Iterator[_Frames]]]:
     """Yield a ``map`` that keeps the order, in this process or in several."""
     if nproc == 1:
         threads = cv2.getNumThreads()
@@ -173,10 +209,29 @@ def _mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Frame], Iterable[i
         pool.shutdown(cancel_futures=True)
 
 
-def _write_picture(folder: Path, seed: int, split: str, size: tuple[int, int], index: int) -> Frame:
-    """Draw and write one picture, and return its frame."""
-    picture = draw_picture(seed, split, index, size)
+def _write_picture(job: _Job, split: str, index: int) -> _Frames:
+    """Draw and write one picture and its masks; return its frame in each label file."""
+    picture = draw_picture(job.seed, split, index, job.size)
+    name = Path(picture.frame.name)
     done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     assert done
-    write_bytes(folder / picture.frame.name, data.tobytes())
-    return picture.frame
+    for folder in job.image_folders(split):
+        write_bytes(folder / name, data.tobytes())
+    frames = {}
+    for path, task in job.label_files(split).items():
+        if task in MASKS:
+            png, labels = MASKS[task](picture)
+            write_bytes(job.root / get_task(task).label_path(split) / name.with_suffix(".png"), png)
+            frames[path] = Frame(picture.frame.name, labels=labels or None)
+        else:
+            frames[path] = FRAMES[task](picture)
+    return frames
+
+
+def _known(tasks: Collection[str]) -> tuple[str, ...]:
+    """Return the tasks in the usual order."""
+    if unknown := [task for task in tasks if task not in IMAGE_TASKS]:
+        raise InputError(f"{unknown[0]} has no labels of single images; the tasks that do are {', '.join(IMAGE_TASKS)}")
+    if not tasks:
+        raise InputError("no task was named; name at least one")
+    return tuple(task for task in IMAGE_TASKS if task in tasks)

@@ -12,6 +12,7 @@ from bdd100k_models.datasets.synth.camera import NEAR, Points
 from bdd100k_models.datasets.synth.canvas import Canvas, Colour
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.scene import Scene
+from bdd100k_models.datasets.synth.surfaces import number_of
 
 _FAR = 400.0  # metres; the road ends here
 _MARKED = 110.0  # metres; no dashes beyond
@@ -30,6 +31,7 @@ def draw_sky(painter: Painter, scene: Scene, rng: np.random.Generator) -> None:
     top, low = (np.array(colour[::-1]) for colour in scene.light.sky)
     share = np.clip(np.arange(end) / max(camera.horizon, 1), 0, 1)[:, None] ** 1.3
     canvas.pixels[:end] = (top * (1 - share) + low * share).astype(np.uint8)[:, None]
+    canvas.ids[:end] = number_of("sky")
     night = scene.timeofday == "night"
     open_sky = scene.weather in ("clear", "partly cloudy")
     disc = np.array((canvas.width * (0.5 + 0.42 * scene.light.sun), camera.horizon * rng.uniform(0.18, 0.55)))
@@ -83,6 +85,7 @@ def _hills(painter: Painter, rng: np.random.Generator) -> None:
         y = camera.horizon + 2 - canvas.height * high * (0.55 + 0.25 * heights)
         points = np.column_stack((np.concatenate((x, x[::-1])), np.concatenate((y, np.full(40, camera.horizon + 3)))))
         canvas.fill(points, painter.light.shade(colour, depth), detail=True)
+        canvas.mark(points, number_of("vegetation"))
 
 
 def draw_ground(painter: Painter, scene: Scene, rng: np.random.Generator) -> None:
@@ -96,14 +99,16 @@ def draw_ground(painter: Painter, scene: Scene, rng: np.random.Generator) -> Non
     walk: Colour = (206, 208, 214) if snow else (92, 92, 94) if road.highway else (166, 162, 154)
     asphalt = road_colour(scene.weather)
     rows = _rows(painter, field)
-    painter.canvas.pixels[int(np.ceil(scene.camera.horizon)) :] = rows
-    _band(painter, road.left - road.walk, road.right + road.walk, walk)
+    start = int(np.ceil(scene.camera.horizon))
+    painter.canvas.pixels[start:] = rows
+    painter.canvas.ids[start:] = number_of("sidewalk" if scene.place == "city street" else "terrain")
+    _band(painter, road.left - road.walk, road.right + road.walk, walk, "road" if road.highway else "sidewalk")
     if road.crossing is not None:
         across = np.array(
             [(-70, road.crossing - 5), (-70, road.crossing + 5), (70, road.crossing + 5), (70, road.crossing - 5)]
         )
-        _surface(painter, across, asphalt)
-    _band(painter, road.left, road.right, asphalt)
+        _surface(painter, across, asphalt, "road")
+    _band(painter, road.left, road.right, asphalt, "road")
     _grain(painter, rng)
     _markings(painter, scene)
 
@@ -116,7 +121,7 @@ def _rows(painter: Painter, colour: Colour) -> NDArray[np.uint8]:
     return rows
 
 
-def _band(painter: Painter, left: float, right: float, colour: Colour) -> None:
+def _band(painter: Painter, left: float, right: float, colour: Colour, surface: str) -> None:
     """Cover the ground between two lines along the road, each row in the light of its distance."""
     camera, canvas = painter.camera, painter.canvas
     edge = np.concatenate(([(left, 0.0, z) for z in _STEPS], [(right, 0.0, z) for z in _STEPS[::-1]]))
@@ -126,13 +131,17 @@ def _band(painter: Painter, left: float, right: float, colour: Colour) -> None:
     fixed = np.rint(np.clip(points - (0, start), -8192, 8192) * 16).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, cv2.LINE_8, 4)
     cv2.copyTo(_rows(painter, colour), mask, canvas.pixels[start:])
+    canvas.mark(points, number_of(surface))
 
 
-def _surface(painter: Painter, corners: Points, colour: Colour) -> None:
-    """Fill a patch of ground (N, 2: x, z) in one shade."""
+def _surface(painter: Painter, corners: Points, colour: Colour, surface: str | None = None) -> None:
+    """Fill a patch of ground (N, 2: x, z) in one shade; a ``surface`` other than what is there is named."""
     local = np.column_stack((corners[:, 0], np.zeros(len(corners)), np.maximum(corners[:, 1], NEAR)))
     depth = float(local[:, 2].mean())
-    painter.canvas.fill(painter.camera.project(local), painter.light.shade(colour, depth), detail=True)
+    points = painter.camera.project(local)
+    painter.canvas.fill(points, painter.light.shade(colour, depth), detail=True)
+    if surface is not None:
+        painter.canvas.mark(points, number_of(surface))
 
 
 _GRAIN: dict[tuple[int, int], NDArray[np.uint8]] = {}

@@ -13,11 +13,13 @@ from bdd100k_models.datasets.synth.ground import draw_ground, draw_shadows, draw
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.scene import Part, Scene
+from bdd100k_models.datasets.synth.surfaces import number_of
 from bdd100k_models.datasets.synth.weather import draw_weather
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.tasks import SPLITS
 
-_IDS_AN_IMAGE = 1000
+#: Object ``n`` of picture ``i`` has the id ``i * IDS_AN_IMAGE + n``.
+IDS_AN_IMAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,17 @@ class Picture:
 
     Attributes:
         pixels: uint8 (height, width, 3), blue, green, red.
-        ids: int32 (height, width): number of the object that each pixel shows, 0 for none that is labelled.
+        ids: int32 (height, width): number of the object that each pixel shows, or below 0 that of a surface.
         parts: The objects by number.
         frame: Name, tags and labels.
+        scene: What was drawn.
     """
 
     pixels: NDArray[np.uint8]
     ids: NDArray[np.int32]
     parts: dict[int, Part]
     frame: Frame
+    scene: Scene
 
 
 def draw_picture(seed: int, split: str, index: int, size: tuple[int, int] = (1280, 720)) -> Picture:
@@ -53,10 +57,10 @@ def draw_picture(seed: int, split: str, index: int, size: tuple[int, int] = (128
     scene_seed, paint_seed = np.random.SeedSequence((seed, number, index)).spawn(2)
     scene = sample_scene(np.random.Generator(np.random.PCG64(scene_seed)), size)
     canvas, parts = render(scene, np.random.Generator(np.random.PCG64(paint_seed)))
-    labels = annotate(canvas, parts, index * _IDS_AN_IMAGE)
+    labels = annotate(canvas, parts, index * IDS_AN_IMAGE)
     attributes = {"weather": scene.weather, "timeofday": scene.timeofday, "scene": scene.place}
     frame = Frame(picture_name(seed, split, index), attributes=attributes, labels=labels or None)
-    return Picture(canvas.pixels, canvas.ids, parts, frame)
+    return Picture(canvas.pixels, canvas.ids, parts, frame, scene)
 
 
 def picture_name(seed: int, split: str, index: int) -> str:
@@ -85,6 +89,8 @@ def render(scene: Scene, rng: np.random.Generator) -> tuple[Canvas, dict[int, Pa
             if part.category is not None:
                 parts[len(parts) + 1] = part
                 canvas.begin(len(parts))
+            else:
+                canvas.begin(number_of(part.surface))
             part.shape.draw(painter, part.pose)
             canvas.finish()
     canvas.spread_glow(0.8 if scene.timeofday != "daytime" else 0.45)

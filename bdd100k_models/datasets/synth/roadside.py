@@ -17,6 +17,8 @@ _HOUSES: tuple[Colour, ...] = (
     *((172, 182, 172), (196, 128, 104), (108, 122, 140)),
 )
 _LEAVES: tuple[Colour, ...] = ((84, 136, 62), (102, 152, 70), (66, 116, 62), (136, 150, 66), (176, 132, 54))
+_STONE: tuple[Colour, ...] = ((150, 140, 128), (176, 168, 156), (132, 96, 84))
+_TIMBER: tuple[Colour, ...] = ((232, 230, 222), (150, 112, 74), (96, 112, 92))
 _SIGNS = {"limit": 0.26, "stop": 0.16, "warning": 0.20, "yield": 0.12, "no entry": 0.12, "parking": 0.14}
 _PEOPLE_FAR = 48.0  # metres
 _BEYOND = 130.0  # metres; the end of the rows of houses
@@ -77,7 +79,7 @@ def _signs(rng: np.random.Generator, road: Road) -> list[Prop]:
         side = 1 if rng.random() < 0.7 else -1
         x = (road.right if side > 0 else road.left) + side * 0.45
         kind, height = pick(rng, _SIGNS), float(rng.uniform(2.2, 2.9))
-        pole = Part(None, furniture.Pole(height + 0.4, thickness=0.08), Pose(x, z))
+        pole = Part(None, furniture.Pole(height + 0.4, thickness=0.08), Pose(x, z), surface="pole")
         parts = [pole]
         marks = tuple((float(a), float(b)) for a, b in rng.random((1, 2)))
         sign = furniture.TrafficSign(kind, float(rng.uniform(0.38, 0.52)), marks)
@@ -92,7 +94,7 @@ def _signs(rng: np.random.Generator, road: Road) -> list[Prop]:
 def _gantry(rng: np.random.Generator, road: Road, z: float) -> Prop:
     x, top = road.right + 1.6, 6.1
     reach = road.divide - x
-    parts = [Part(None, furniture.Pole(top, reach, thickness=0.3), Pose(x, z))]
+    parts = [Part(None, furniture.Pole(top, reach, thickness=0.3), Pose(x, z), surface="pole")]
     for share in (0.35, 0.8):
         marks = tuple((float(a), float(b)) for a, b in rng.random((2, 2)))
         sign = furniture.TrafficSign("guide", float(rng.uniform(0.7, 0.95)), marks)
@@ -108,13 +110,13 @@ def _lights(rng: np.random.Generator, road: Road) -> list[Prop]:
     props = []
     for kerb, side in ((road.right, 1.0), (road.left, -1.0)):
         x, height = kerb + side * 0.6, 3.3
-        parts = [Part(None, furniture.Pole(height, thickness=0.12), Pose(x, z))]
+        parts = [Part(None, furniture.Pole(height, thickness=0.12), Pose(x, z), surface="pole")]
         parts.append(Part("traffic light", furniture.TrafficLight(state), Pose(x, z - 0.1, 0.0, height - 0.4), state))
         props.append(group(tuple(parts), shadow=False))
     if rng.random() < 0.7:
         x, top, far = road.right + 0.9, 5.6, z + 0.5
         reach = road.divide - x + 0.5
-        parts = [Part(None, furniture.Pole(top, reach, thickness=0.2), Pose(x, far))]
+        parts = [Part(None, furniture.Pole(top, reach, thickness=0.2), Pose(x, far), surface="pole")]
         for share in (0.98, 0.55):
             pose = Pose(x + reach * share, far - 0.15, 0.0, top + 0.05)
             parts.append(Part("traffic light", furniture.TrafficLight(state), pose, state))
@@ -128,7 +130,7 @@ def _poles(rng: np.random.Generator, road: Road) -> list[Prop]:
     for z in np.arange(start, 110, spacing):
         for kerb, side in ((road.right, 1.0), (road.left, -1.0)):
             pole = furniture.Pole(7.0, -side * 1.8, lamp=True, colour=(92, 96, 102))
-            props.append(solo(None, pole, Pose(kerb + side * 0.9, float(z)), shadow=False))
+            props.append(solo(None, pole, Pose(kerb + side * 0.9, float(z)), shadow=False, surface="street light"))
     return props
 
 
@@ -142,7 +144,7 @@ def _tree(rng: np.random.Generator, x: float, z: float, weather: str) -> Prop:
     conifer, snowy = bool(rng.random() < 0.22), weather == "snowy"
     crown = height * (0.24 if conifer else 0.27)
     tree = furniture.Tree(height, crown, choose(rng, list(_LEAVES[:3] if conifer else _LEAVES)), moved, conifer, snowy)
-    return solo(None, tree, Pose(x, z), shadow=False)
+    return solo(None, tree, Pose(x, z), shadow=False, surface="vegetation")
 
 
 def _trees(rng: np.random.Generator, road: Road, weather: str) -> list[Prop]:
@@ -188,10 +190,34 @@ def _houses(rng: np.random.Generator, road: Road, place: str) -> list[Prop]:
     return props
 
 
+def boundaries(rng: np.random.Generator, road: Road, place: str) -> list[Prop]:
+    """Return fences and walls between the pavement and what lies behind it."""
+    props: list[Prop] = []
+    if place == "city street":
+        return props
+    for kerb, side in ((road.right, 1.0), (road.left, -1.0)):
+        x = kerb + side * (road.walk + 0.5)
+        z = float(rng.uniform(6, 14))
+        while z < 90:
+            length = float(rng.uniform(7, 15))
+            if rng.random() < 0.6 and _clear(road, z + length / 2, length / 2):
+                props.append(_boundary(rng, place, Pose(x, z + length / 2), length))
+            z += length + float(rng.uniform(0.5, 4))
+    return props
+
+
+def _boundary(rng: np.random.Generator, place: str, pose: Pose, length: float) -> Prop:
+    walled = rng.random() < (0.6 if place == "highway" else 0.45)
+    tall = float(rng.uniform(1.8, 3.0)) if place == "highway" else float(rng.uniform(0.9, 1.5))
+    colour = choose(rng, list(_STONE if walled else _TIMBER))
+    shape = furniture.Wall(tall, colour, (length, 0.1), bottom=0.0 if walled else 0.12, post=0.0 if walled else 0.45)
+    return solo(None, shape, pose, shadow=False, surface="wall" if walled else "fence")
+
+
 def _fields(rng: np.random.Generator, road: Road) -> list[Prop]:
     props = []
     for x in (road.right + road.walk, road.left - road.walk):
         for z in (25.0, 70.0, 120.0):
             rail = furniture.Wall(0.78, (176, 180, 184), (46.0 if z < 120 else 54.0, 0.1), bottom=0.46)
-            props.append(solo(None, rail, Pose(x, z), shadow=False))
+            props.append(solo(None, rail, Pose(x, z), shadow=False, surface="guard rail"))
     return props

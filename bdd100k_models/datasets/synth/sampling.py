@@ -6,7 +6,7 @@ import numpy as np
 
 from bdd100k_models.datasets.synth.camera import Camera
 from bdd100k_models.datasets.synth.light import choose_light
-from bdd100k_models.datasets.synth.roadside import roadside
+from bdd100k_models.datasets.synth.roadside import boundaries, roadside
 from bdd100k_models.datasets.synth.scene import PARKING, TRACK, Prop, Road, Scene, pick
 from bdd100k_models.datasets.synth.traffic import traffic
 
@@ -35,6 +35,7 @@ def sample_scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
     props: tuple[Prop, ...] = (*traffic(rng, road), *roadside(rng, road, place, weather))
     if rng.random() < _EMPTY:
         props = tuple(prop for prop in props if all(part.category is None for part in prop.parts))
+    props += tuple(boundaries(rng, road, place))
     return Scene(weather, timeofday, place, camera, light, road, props)
 
 

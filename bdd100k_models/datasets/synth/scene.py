@@ -30,12 +30,21 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """One object: a category that is labelled, or None for what is only seen."""
+    """One object, or a piece of the background.
+
+    Attributes:
+        category: What is labelled, or None for background.
+        shape: What it looks like.
+        pose: Where it stands.
+        light_state: Of a traffic light: ``R``, ``Y`` or ``G``.
+        surface: Of background: the panoptic category that its pixels have.
+    """
 
     category: str | None
     shape: Shape
     pose: Pose
     light_state: str = "NA"
+    surface: str = "building"
 
 
 @dataclass(frozen=True)

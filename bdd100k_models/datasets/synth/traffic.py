@@ -36,9 +36,9 @@ def choose(rng: np.random.Generator, options: tuple[Colour, ...] | list[Colour])
     return min(red * factor, 255.0), min(green * factor, 255.0), min(blue * factor, 255.0)
 
 
-def solo(category: str | None, shape: Shape, pose: Pose, *, shadow: bool = True, light_state: str = "NA") -> Prop:
+def solo(category: str | None, shape: Shape, pose: Pose, *, shadow: bool = True, surface: str = "building") -> Prop:
     """Return a prop of one part; the ground that it covers follows from its size and heading."""
-    return group((Part(category, shape, pose, light_state),), shadow=shadow)
+    return group((Part(category, shape, pose, surface=surface),), shadow=shadow)
 
 
 def group(parts: tuple[Part, ...], *, shadow: bool = True) -> Prop:
