@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 
 from bdd100k_models.errors import InputError
+from bdd100k_models.tasks import SPLITS
 
 _EXAMPLES = """\
 examples:
   bdd100k-models data synth synthetic --val 20
+  bdd100k-models data synth synthetic --val-videos 2 --frames 60
   bdd100k-models data synth synthetic --val 20 --tasks det tagging
   bdd100k-models data synth synthetic --train 1000 --val 100 --test 20 --seed 7
   bdd100k-models test det CONFIG_OR_NAME --data-root synthetic --format-dir out --eval
@@ -42,8 +45,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     synth.add_argument("root", metavar="ROOT", type=Path, help="folder to make; it becomes a data root")
     for split in ("train", "val", "test"):
         synth.add_argument(f"--{split}", type=int, default=0, metavar="N", help=f"pictures in {split} (default: 0)")
+    for split in ("train", "val", "test"):
+        synth.add_argument(f"--{split}-videos", type=int, default=0, metavar="N", help="videos (default: 0)")
+    synth.add_argument("--frames", type=int, default=40, metavar="N", help="frames a video, 5 a second (default: 40)")
     synth.add_argument(
-        "--tasks", nargs="+", metavar="TASK", help="whose labels to write (default: all tasks on single images)"
+        "--tasks",
+        nargs="+",
+        metavar="TASK",
+        help="whose labels to write (default: all there are)",
     )
     synth.add_argument("--seed", type=int, default=0, metavar="S", help="another number, other scenes (default: 0)")
     synth.add_argument("--size", default="1280x720", metavar="WxH", help="pixels (default: 1280x720)")
@@ -55,13 +64,22 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Draw the data set."""
     size = _parse_size(args.size)
-    splits = {"train": args.train, "val": args.val, "test": args.test}
-    if not any(splits.values()):
-        raise InputError("no images were asked for; add --train N, --val N or --test N")
-    from bdd100k_models.datasets.synth import IMAGE_TASKS, generate
+    pictures = {split: getattr(args, split) for split in SPLITS}
+    videos = {split: getattr(args, f"{split}_videos") for split in SPLITS}
+    if not any(pictures.values()) and not any(videos.values()):
+        raise InputError("nothing was asked for; add --train N, --val N or --test N, or videos by --val-videos N")
+    from bdd100k_models.datasets.synth import IMAGE_TASKS, VIDEO_TASKS, generate, generate_videos
 
-    tasks = args.tasks or IMAGE_TASKS
-    print(generate(args.root, splits, seed=args.seed, tasks=tasks, size=size, nproc=args.nproc, force=args.force))
+    tasks = args.tasks or [*IMAGE_TASKS, *VIDEO_TASKS]
+    if unknown := set(tasks) - {*IMAGE_TASKS, *VIDEO_TASKS}:
+        raise InputError(f"there is no task {min(unknown)!r}; the tasks are {', '.join((*IMAGE_TASKS, *VIDEO_TASKS))}")
+    force = args.force
+    draw_videos = partial(generate_videos, frames=args.frames)
+    for draw, counts, known in ((generate, pictures, IMAGE_TASKS), (draw_videos, videos, VIDEO_TASKS)):
+        chosen = [task for task in tasks if task in known]
+        if any(counts.values()):
+            print(draw(args.root, counts, seed=args.seed, tasks=chosen, size=size, nproc=args.nproc, force=force))
+            force = True  # what was just drawn is no stranger's
     return 0
 
 

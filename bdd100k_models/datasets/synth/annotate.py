@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bdd100k_models.datasets.synth.canvas import Canvas
@@ -18,13 +20,13 @@ OCCLUDED_BELOW = 0.92
 TRUNCATED_ABOVE = 0.03
 
 
-def annotate(canvas: Canvas, parts: dict[int, Part], first_id: int) -> list[Label]:
+def annotate(canvas: Canvas, parts: Mapping[int, Part], ids: Mapping[int, str]) -> list[Label]:
     """Return the labels of what is seen.
 
     Args:
         canvas: After everything was drawn.
         parts: The labelled objects by number.
-        first_id: Object ``n`` gets the id ``first_id + n``.
+        ids: The id of each object's label, by number.
 
     Returns:
         Labels by object number. A box is the extent of the pixels that show the object, ends included, in pixels.
@@ -49,7 +51,7 @@ def annotate(canvas: Canvas, parts: dict[int, Part], first_id: int) -> list[Labe
             "trafficLightColor": part.light_state,
         }
         box = Box2D(*(float(value) for value in (x0 + columns[0], y0 + rows[0], x0 + columns[-1], y0 + rows[-1])))
-        labels.append(Label(str(first_id + number), category=part.category, attributes=attributes, box2d=box))
+        labels.append(Label(ids[number], category=part.category, attributes=attributes, box2d=box))
     return labels
 
 

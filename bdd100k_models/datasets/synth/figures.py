@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,11 +115,23 @@ def _elbow(start: tuple[float, float], end: tuple[float, float], first: float, s
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody on foot or on a bike; only the joints and the helmet tell them apart."""
+    """Somebody on foot or on a bike; only the joints and the helmet tell them apart.
+
+    Attributes:
+        joints: Of the body, now.
+        clothes: What it wears.
+        size: Length and width in metres.
+        gait: The joints so many seconds from now; None for somebody who stands still.
+    """
 
     joints: Joints
     clothes: Clothes
     size: tuple[float, float] = (0.6, 0.6)
+    gait: Callable[[float], Joints] | None = None
+
+    def after(self, seconds: float) -> Person:
+        """Return the same person some time later."""
+        return self if self.gait is None else replace(self, joints=self.gait(seconds))
 
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw the far limbs, then the body, then the near ones."""

@@ -6,13 +6,13 @@ import contextlib
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 
@@ -29,7 +29,7 @@ from bdd100k_models.tasks import SPLITS, get_task
 SIZE_RANGE = (64, 4096)
 #: Tasks with labels of single images. Those of tagging are part of the detection labels.
 IMAGE_TASKS = ("det", "ins_seg", "sem_seg", "drivable", "pan_seg", "tagging", "pose")
-_JPEG_QUALITY = 90
+JPEG_QUALITY = 90
 _MAX_COUNT = 1_000_000
 _LEAST_A_PROCESS = 10
 
@@ -102,13 +102,13 @@ def generate(
         InputError: An argument is out of range.
         OutputError: ``root`` is not empty and ``force`` is not set, or it cannot be written.
     """
-    counts = _checked(splits, seed, size, nproc, start)
-    job = _Job(root, _known(tasks), seed, size)
+    counts = check_counts(splits, seed, size, nproc, start)
+    job = _Job(root, known_tasks(tasks, IMAGE_TASKS, "single images"), seed, size)
     if not force:
-        _check_empty(root)
+        check_empty(root)
     make_folder(root)
     summary = Summary(root, counts)
-    with ProgressBar(sum(counts.values()), "drawing") as bar, _mapper(nproc or _processes(sum(counts.values()))) as run:
+    with ProgressBar(sum(counts.values()), "drawing") as bar, mapper(nproc or processes(sum(counts.values()))) as run:
         for split, count in counts.items():
             for folder in job.folders(split):
                 make_folder(folder)
@@ -150,7 +150,7 @@ class _Job:
         return {path: task for task, path in paths.items()}
 
 
-def _check_empty(root: Path) -> None:
+def check_empty(root: Path) -> None:
     """Raise if there is something in ``root``, or if it cannot be told."""
     try:
         empty = not root.is_dir() or next(root.iterdir(), None) is None
@@ -160,10 +160,10 @@ def _check_empty(root: Path) -> None:
         raise OutputError(f"{root}: this folder is not empty; choose another, or add --force to write into it")
 
 
-def _checked(
-    splits: Mapping[str, int], seed: int, size: tuple[int, int], nproc: int | None, start: int
+def check_counts(
+    splits: Mapping[str, int], seed: int, size: tuple[int, int], nproc: int | None, start: int = 0
 ) -> dict[str, int]:
-    """Return the splits that have pictures, in the usual order."""
+    """Return the splits that have pictures or videos, in the usual order; raise InputError for what is out of range."""
     for split, count in splits.items():
         if split not in SPLITS:
             raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
@@ -181,14 +181,14 @@ def _checked(
     return {split: splits[split] for split in SPLITS if splits.get(split)}
 
 
-def _processes(count: int) -> int:
+def processes(count: int) -> int:
     """Return how many processes are worth their start for so many pictures."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, count // _LEAST_A_PROCESS))
 
 
 @contextlib.contextmanager
-def _mapper(nproc: int) -> Iterator[Callable[[Callable[[int], _Frames], Iterable[int]], Iterator[_Frames]]]:
+def mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]]:
     """Yield a ``map`` that keeps the order, in this process or in several."""
     if nproc == 1:
         threads = cv2.getNumThreads()
@@ -213,7 +213,7 @@ def _write_picture(job: _Job, split: str, index: int) -> _Frames:
     """Draw and write one picture and its masks; return its frame in each label file."""
     picture = draw_picture(job.seed, split, index, job.size)
     name = Path(picture.frame.name)
-    done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     assert done
     for folder in job.image_folders(split):
         write_bytes(folder / name, data.tobytes())
@@ -228,10 +228,10 @@ def _write_picture(job: _Job, split: str, index: int) -> _Frames:
     return frames
 
 
-def _known(tasks: Collection[str]) -> tuple[str, ...]:
-    """Return the tasks in the usual order."""
-    if unknown := [task for task in tasks if task not in IMAGE_TASKS]:
-        raise InputError(f"{unknown[0]} has no labels of single images; the tasks that do are {', '.join(IMAGE_TASKS)}")
+def known_tasks(tasks: Collection[str], known: Sequence[str], of: str) -> tuple[str, ...]:
+    """Return the tasks in the usual order; raise InputError where there is none or an unknown one."""
+    if unknown := [task for task in tasks if task not in known]:
+        raise InputError(f"{unknown[0]} has no labels of {of}; the tasks that do are {', '.join(known)}")
     if not tasks:
         raise InputError("no task was named; name at least one")
-    return tuple(task for task in IMAGE_TASKS if task in tasks)
+    return tuple(task for task in known if task in tasks)

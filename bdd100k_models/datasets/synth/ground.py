@@ -167,11 +167,14 @@ def _stripe(painter: Painter, x: float, width: float, z1: float, z2: float, colo
     _surface(painter, np.array(outline), colour)
 
 
-def _line(painter: Painter, x: float, colour: Colour, width: float = 0.14, gap: float = 0.0) -> None:
+def _line(
+    painter: Painter, x: float, colour: Colour, width: float = 0.14, gap: float = 0.0, travelled: float = 0.0
+) -> None:
     """Draw a line along the road, whole or with gaps of so many metres."""
     if gap:
-        for z in np.arange(1.0, _MARKED, gap + 3.5).tolist():
-            _stripe(painter, x, width, z, z + 3.5, colour)
+        for z in np.arange(1.0 - travelled % (gap + 3.5), _MARKED, gap + 3.5).tolist():
+            if z + 3.5 > NEAR:
+                _stripe(painter, x, width, max(z, NEAR), z + 3.5, colour)
         return
     edges = (NEAR, 6, 12, 20, 32, 50, 80, 140, _FAR)
     for z1, z2 in itertools.pairwise(edges):
@@ -192,7 +195,7 @@ def _markings(painter: Painter, scene: Scene) -> None:
     centres = sorted(x for x, _ in road.lanes)
     for a, b in itertools.pairwise(centres):
         if abs((a + b) / 2 - road.divide) > 1.0 and abs(b - a - road.lane) < 0.1:
-            _line(painter, (a + b) / 2, paint, gap=6.0)
+            _line(painter, (a + b) / 2, paint, gap=6.0, travelled=scene.travelled)
     for kerb in (road.left, road.right):
         _line(painter, kerb, paint if road.highway else (186, 184, 178), 0.16 if road.highway else 0.28)
     if road.rails is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bdd100k_models.datasets.synth.camera import NEAR
 from bdd100k_models.datasets.synth.people import pose_labels
-from bdd100k_models.datasets.synth.picture import IDS_AN_IMAGE, Picture
+from bdd100k_models.datasets.synth.picture import Picture
 from bdd100k_models.datasets.synth.surfaces import number_of, paint_categories, panoptic_ids, semantic_ids
 from bdd100k_models.formats import bitmask as bits
 from bdd100k_models.formats import rle
@@ -26,18 +26,21 @@ _LANE_STEPS = np.concatenate((np.linspace(NEAR, 12, 8), np.geomspace(13, _LANE_E
 
 
 def instance_bitmask(picture: Picture) -> Bitmask:
-    """Return the instances that have a label, of the eight categories of instance segmentation."""
+    """Return the instances that have a label, of the eight categories of instance segmentation and tracking.
+
+    Ids are those of the tracks in a video, and else the objects' numbers.
+    """
     category_ids = TASKS["ins_seg"].category_ids
     size = max(picture.parts, default=0) + 1
-    category, attributes = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    category, attributes, instance = np.zeros(size, np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint16)
     for label in picture.frame.labels or ():
         if label.category in category_ids:
-            number = int(label.id) % IDS_AN_IMAGE
+            number = picture.numbers[str(label.id)]
             category[number] = category_ids[label.category]
             attributes[number] = _flags(label)
+            instance[number] = picture.parts[number].track or number
     objects = np.maximum(picture.ids, 0)
-    kinds = category[objects]
-    return Bitmask(kinds, np.where(kinds, objects, 0).astype(np.uint16), attributes[objects])
+    return Bitmask(category[objects], instance[objects], attributes[objects])
 
 
 def _flags(label: Label) -> int:

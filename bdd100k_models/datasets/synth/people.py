@@ -6,7 +6,7 @@ import numpy as np
 
 from bdd100k_models.datasets.synth.camera import Points
 from bdd100k_models.datasets.synth.figures import Joints, Person
-from bdd100k_models.datasets.synth.picture import IDS_AN_IMAGE, Picture
+from bdd100k_models.datasets.synth.picture import Picture
 from bdd100k_models.formats.scalabel import Edge, Graph, Label, Node
 from bdd100k_models.tasks import JOINTS, LIMBS
 
@@ -25,7 +25,8 @@ def pose_labels(picture: Picture) -> list[Label]:
     labels = []
     height, width = picture.ids.shape
     for label in picture.frame.labels or ():
-        part = picture.parts[int(label.id) % IDS_AN_IMAGE]
+        number = picture.numbers[str(label.id)]
+        part = picture.parts[number]
         box = label.box2d
         assert box is not None
         if not isinstance(part.shape, Person) or box.y2 - box.y1 + 1 < MIN_HEIGHT * height / 720:
@@ -36,7 +37,7 @@ def pose_labels(picture: Picture) -> list[Label]:
         for index, (name, (x, y)) in enumerate(zip(JOINTS, pixels.tolist(), strict=True)):
             column, row = int(np.floor(x)), int(np.floor(y))
             inside = 0 <= column < width and 0 <= row < height
-            seen = inside and _shows(picture, column, row, int(label.id) % IDS_AN_IMAGE)
+            seen = inside and _shows(picture, column, row, number)
             visibility = "V" if seen else "N" if inside else "O"
             location = (round(x, 2), round(y, 2))
             nodes.append(Node(location, name, id=f"{label.id}-{index}", visibility=visibility))

@@ -30,6 +30,7 @@ class Picture:
         pixels: uint8 (height, width, 3), blue, green, red.
         ids: int32 (height, width): number of the object that each pixel shows, or below 0 that of a surface.
         parts: The objects by number.
+        numbers: The number of each label, by its id.
         frame: Name, tags and labels.
         scene: What was drawn.
     """
@@ -37,6 +38,7 @@ class Picture:
     pixels: NDArray[np.uint8]
     ids: NDArray[np.int32]
     parts: dict[int, Part]
+    numbers: dict[str, int]
     frame: Frame
     scene: Scene
 
@@ -57,10 +59,12 @@ def draw_picture(seed: int, split: str, index: int, size: tuple[int, int] = (128
     scene_seed, paint_seed = np.random.SeedSequence((seed, number, index)).spawn(2)
     scene = sample_scene(np.random.Generator(np.random.PCG64(scene_seed)), size)
     canvas, parts = render(scene, np.random.Generator(np.random.PCG64(paint_seed)))
-    labels = annotate(canvas, parts, index * IDS_AN_IMAGE)
+    ids = {number: str(index * IDS_AN_IMAGE + number) for number in parts}
+    labels = annotate(canvas, parts, ids)
     attributes = {"weather": scene.weather, "timeofday": scene.timeofday, "scene": scene.place}
     frame = Frame(picture_name(seed, split, index), attributes=attributes, labels=labels or None)
-    return Picture(canvas.pixels, canvas.ids, parts, frame, scene)
+    numbers = {label_id: number for number, label_id in ids.items()}
+    return Picture(canvas.pixels, canvas.ids, parts, numbers, frame, scene)
 
 
 def picture_name(seed: int, split: str, index: int) -> str:
@@ -68,12 +72,15 @@ def picture_name(seed: int, split: str, index: int) -> str:
     return f"{seed & 0xFFFFFFFF:08x}-{SPLITS.index(split):x}{index:07x}.jpg"
 
 
-def render(scene: Scene, rng: np.random.Generator) -> tuple[Canvas, dict[int, Part]]:
+def render(
+    scene: Scene, rng: np.random.Generator, weather_rng: np.random.Generator | None = None
+) -> tuple[Canvas, dict[int, Part]]:
     """Draw a scene.
 
     Args:
         scene: What is there.
         rng: For what needs no label: clouds, stars, drops.
+        weather_rng: For drops and flakes alone, which in a video fall while the clouds stay; ``rng`` by default.
 
     Returns:
         The canvas, and the labelled objects by their number in its map.
@@ -94,5 +101,5 @@ def render(scene: Scene, rng: np.random.Generator) -> tuple[Canvas, dict[int, Pa
             part.shape.draw(painter, part.pose)
             canvas.finish()
     canvas.spread_glow(0.8 if scene.timeofday != "daytime" else 0.45)
-    draw_weather(canvas, scene, rng)
+    draw_weather(canvas, scene, weather_rng or rng)
     return canvas, parts

@@ -20,6 +20,8 @@ _LEAVES: tuple[Colour, ...] = ((84, 136, 62), (102, 152, 70), (66, 116, 62), (13
 _STONE: tuple[Colour, ...] = ((150, 140, 128), (176, 168, 156), (132, 96, 84))
 _TIMBER: tuple[Colour, ...] = ((232, 230, 222), (150, 112, 74), (96, 112, 92))
 _SIGNS = {"limit": 0.26, "stop": 0.16, "warning": 0.20, "yield": 0.12, "no entry": 0.12, "parking": 0.14}
+_WALK = 1.3  # metres a second
+_STEPS_RATE = 2 * math.pi * 0.95  # radians a second; a double step
 _PEOPLE_FAR = 48.0  # metres
 _BEYOND = 130.0  # metres; the end of the rows of houses
 
@@ -34,8 +36,11 @@ def roadside(rng: np.random.Generator, road: Road, place: str, weather: str) -> 
 
 def _walker(rng: np.random.Generator, pose: Pose) -> Prop:
     height = float(rng.uniform(1.5, 1.9)) if rng.random() < 0.88 else float(rng.uniform(1.05, 1.35))
-    joints = figures.walking(float(rng.uniform(0, 2 * math.pi)), height)
-    return solo("pedestrian", figures.Person(joints, clothes(rng)), pose)
+    phase = float(rng.uniform(0, 2 * math.pi))
+    body = figures.Person(
+        figures.walking(phase, height), clothes(rng), gait=lambda t: figures.walking(phase + _STEPS_RATE * t, height)
+    )
+    return solo("pedestrian", body, pose, speed=_WALK)
 
 
 def _people(rng: np.random.Generator, road: Road) -> list[Prop]:
@@ -63,7 +68,7 @@ def _bikes(rng: np.random.Generator, road: Road) -> list[Prop]:
         right = rng.random() < 0.65
         x = road.right - PARKING - 0.35 if right else road.left + PARKING + 0.35
         pose = Pose(x, float(rng.uniform(6.5, 36)), float(rng.normal(0, 0.12)) + (0 if right else math.pi))
-        props.append(cyclist(rng, pose, motor=False, rider=True))
+        props.append(cyclist(rng, pose, motor=False, rider=True, speed=5.0))
     for _ in range(int(rng.poisson(1.2))):
         side = 1 if rng.random() < 0.6 else -1
         x = (road.right if side > 0 else road.left) + side * 0.6

@@ -38,6 +38,7 @@ class Part:
         pose: Where it stands.
         light_state: Of a traffic light: ``R``, ``Y`` or ``G``.
         surface: Of background: the panoptic category that its pixels have.
+        track: In a video: the id of the object in all frames, from 1.
     """
 
     category: str | None
@@ -45,6 +46,7 @@ class Part:
     pose: Pose
     light_state: str = "NA"
     surface: str = "building"
+    track: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,13 @@ class Prop:
         parts: In drawing order.
         bounds: The ground it covers: x from and to, z from and to, in metres.
         shadow: Length and width in metres of its shadow; (0, 0) for none.
+        speed: Metres a second in the direction of its heading, in a video.
     """
 
     parts: tuple[Part, ...]
     bounds: tuple[float, float, float, float]
     shadow: tuple[float, float] = (0.0, 0.0)
+    speed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,10 @@ class Road:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that is needed to draw one picture and to label it."""
+    """All that is needed to draw one picture and to label it.
+
+    In a video the camera stays at z = 0 and everything else comes nearer; ``travelled`` is by how many metres.
+    """
 
     weather: str
     timeofday: str
@@ -108,6 +115,7 @@ class Scene:
     light: Light
     road: Road
     props: Sequence[Prop] = field(default_factory=tuple)
+    travelled: float = 0.0
 
     def drawing_order(self) -> list[Prop]:
         """Return the props so that whatever may hide another comes after it.

@@ -11,6 +11,7 @@ from bdd100k_models.datasets.synth.camera import Pose
 from bdd100k_models.datasets.synth.canvas import Colour
 from bdd100k_models.datasets.synth.scene import PARKING, Part, Prop, Road, Shape, pick
 
+_DRIVE, _CROSS = 8.0, 4.0  # metres a second, along the road and across it
 _FAR = 85.0  # metres; beyond this nothing that is labelled is placed
 _TRAFFIC = {"car": 0.60, "truck": 0.15, "bus": 0.13, "motorcycle": 0.12}
 _BUS_COLOURS: tuple[tuple[Colour, Colour], ...] = (
@@ -36,18 +37,28 @@ def choose(rng: np.random.Generator, options: tuple[Colour, ...] | list[Colour])
     return min(red * factor, 255.0), min(green * factor, 255.0), min(blue * factor, 255.0)
 
 
-def solo(category: str | None, shape: Shape, pose: Pose, *, shadow: bool = True, surface: str = "building") -> Prop:
+def solo(
+    category: str | None,
+    shape: Shape,
+    pose: Pose,
+    *,
+    shadow: bool = True,
+    surface: str = "building",
+    speed: float = 0.0,
+) -> Prop:
     """Return a prop of one part; the ground that it covers follows from its size and heading."""
-    return group((Part(category, shape, pose, surface=surface),), shadow=shadow)
+    return group((Part(category, shape, pose, surface=surface),), shadow=shadow, speed=speed)
 
 
-def group(parts: tuple[Part, ...], *, shadow: bool = True) -> Prop:
+def group(parts: tuple[Part, ...], *, shadow: bool = True, speed: float = 0.0) -> Prop:
     """Return a prop of several parts that cover the ground of the first."""
     shape, pose = parts[0].shape, parts[0].pose
     length, width = shape.size
     cos, sin = abs(math.cos(pose.heading)), abs(math.sin(pose.heading))
     x, z = (length * sin + width * cos) / 2, (length * cos + width * sin) / 2
-    return Prop(parts, (pose.x - x, pose.x + x, pose.z - z, pose.z + z), (length, width) if shadow else (0.0, 0.0))
+    return Prop(
+        parts, (pose.x - x, pose.x + x, pose.z - z, pose.z + z), (length, width) if shadow else (0.0, 0.0), speed
+    )
 
 
 def vehicle(rng: np.random.Generator, kind: str) -> Shape:
@@ -76,16 +87,22 @@ def clothes(rng: np.random.Generator, *, helmet: bool = False) -> figures.Clothe
     )
 
 
-def cyclist(rng: np.random.Generator, pose: Pose, *, motor: bool, rider: bool) -> Prop:
+def cyclist(rng: np.random.Generator, pose: Pose, *, motor: bool, rider: bool, speed: float = 0.0) -> Prop:
     """Return a bicycle or motorcycle, with somebody on it or parked."""
     colour = choose(rng, list(figures.SHIRTS))
     bike: Shape = figures.Motorcycle(colour) if motor else figures.Bicycle(colour)
     parts = [Part("motorcycle" if motor else "bicycle", bike, pose)]
     if rider:
-        joints = figures.riding(float(rng.uniform(0, 2 * math.pi)), motor=motor)
+        phase = float(rng.uniform(0, 2 * math.pi))
         helmet = motor or bool(rng.random() < 0.6)
-        parts.append(Part("rider", figures.Person(joints, clothes(rng, helmet=helmet)), pose))
-    return group(tuple(parts))
+        turns = 0.0 if motor else 2 * math.pi * 1.1  # radians a second
+        body = figures.Person(
+            figures.riding(phase, motor=motor),
+            clothes(rng, helmet=helmet),
+            gait=lambda t: figures.riding(phase - turns * t, motor=motor),
+        )
+        parts.append(Part("rider", body, pose))
+    return group(tuple(parts), speed=speed)
 
 
 def traffic(rng: np.random.Generator, road: Road) -> list[Prop]:
@@ -101,7 +118,8 @@ def traffic(rng: np.random.Generator, road: Road) -> list[Prop]:
         colour, stripe = _TRAINS[int(rng.integers(len(_TRAINS)))]
         train = vehicles.Train(colour, stripe, (float(rng.uniform(13, 19)), 2.6))
         heading = math.pi if rng.random() < 0.5 else 0.0
-        props.append(solo("train", train, Pose(road.rails, float(rng.uniform(15, 42)), heading)))
+        pose = Pose(road.rails, float(rng.uniform(15, 42)), heading)
+        props.append(solo("train", train, pose, speed=_DRIVE))
     return props
 
 
@@ -118,7 +136,11 @@ def _lane(rng: np.random.Generator, road: Road, x: float, oncoming: bool) -> lis
         z += half
         if _free(road, z, half):
             pose = Pose(side, z, heading)
-            props.append(solo(kind, shape, pose) if shape else cyclist(rng, pose, motor=True, rider=True))
+            props.append(
+                solo(kind, shape, pose, speed=_DRIVE)
+                if shape
+                else cyclist(rng, pose, motor=True, rider=True, speed=_DRIVE)
+            )
         z += half + 1.6 + float(rng.exponential(26.0))
     return props
 
@@ -154,9 +176,9 @@ def _crossing_traffic(rng: np.random.Generator, road: Road) -> list[Prop]:
             if rng.random() < 0.5:
                 pose = Pose(x, road.crossing + lane, heading)
                 if kind in ("motorcycle", "bicycle"):
-                    props.append(cyclist(rng, pose, motor=kind == "motorcycle", rider=True))
+                    props.append(cyclist(rng, pose, motor=kind == "motorcycle", rider=True, speed=_CROSS))
                 else:
-                    props.append(solo(kind, vehicle(rng, kind), pose))
+                    props.append(solo(kind, vehicle(rng, kind), pose, speed=_CROSS))
             x += float(rng.uniform(12, 20))
     if road.rails is None:
         return props
