@@ -189,8 +189,6 @@ def test_task_names():
     assert task_name("mot") == "box_track"
     with pytest.raises(InputError, match="did you mean sem_seg"):
         task_name("semseg")
-    with pytest.raises(InputError, match="not available yet"):
-        evaluate("pose", "a", "b")
     with pytest.raises(InputError, match="engine"):
         evaluate("det", "a", "b", engine="theirs")
 

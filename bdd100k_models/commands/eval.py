@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 _EPILOG = """\
-tasks: det; the official tool's other names are accepted, and said to be missing until they are here
+tasks: det, ins_seg, sem_seg, drivable, pan_seg, pose, box_track (or mot), seg_track (or mots), lane_mark, tagging
+
+forms: JSON (a file, or a folder of files) for every task; for the tasks with masks also a folder of PNG files, on both
+sides: bitmasks for ins_seg (with --score-file), pan_seg and seg_track, label masks for sem_seg, drivable and lane_mark
 
 examples:
   bdd100k-models eval -t det -g data/bdd100k/labels/det_20/det_val.json -r out/det.json
+  bdd100k-models eval -t ins_seg -g data/bdd100k/labels/ins_seg/bitmasks/val -r out/bitmasks --score-file out/score.json
+  bdd100k-models eval -t pan_seg -g data/bdd100k/labels/pan_seg/bitmasks/val -r out/bitmasks --nproc 4
   bdd100k-models eval -t det -g labels.json -r det.json --out-file scores.json --engine official
 """
+
+#: As many worker processes as the official tool starts at most.
+_PROCESSES = 4
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,16 +34,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-t", "--task", required=True, help="what to evaluate, as the official tool names it")
-    parser.add_argument("-g", "--gt", type=Path, required=True, help="ground truth: a JSON file or a folder of them")
+    parser.add_argument(
+        "-g", "--gt", type=Path, required=True, help="ground truth: JSON, or a folder of JSON or PNG files"
+    )
     parser.add_argument("-r", "--result", type=Path, required=True, help="predictions, in the same form")
     parser.add_argument("-c", "--config", help="config file of the official tool (default: the task's own)")
     parser.add_argument("--iou-thr", type=float, default=0.5, help="least overlap of a match, in tracking (0.5)")
     parser.add_argument(
         "--ignore-iof-thr", type=float, default=0.5, help="share of a box in an ignored region, in tracking (0.5)"
     )
-    parser.add_argument("--nproc", type=int, help="worker processes, where a task uses them")
+    parser.add_argument(
+        "--nproc", type=int, help=f"worker processes, where a task uses them (default: one a CPU, at most {_PROCESSES})"
+    )
     parser.add_argument("--out-file", type=Path, help="also write the scores here, as the official tool does")
     parser.add_argument("--score-file", type=Path, help="scores of instances, beside bitmasks (ins_seg)")
+    parser.add_argument("--hota", action="store_true", help="add HOTA to the scores of a tracking task")
     parser.add_argument("-q", "--quiet", action="store_true", help="only the table, no notes")
     parser.add_argument("--engine", choices=("ours", "official"), default="ours", help="who computes (default: ours)")
     parser.add_argument("--json", action="store_true", help="print JSON (null for NaN) instead of the table")
@@ -55,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
         config=args.config,
         iou_threshold=args.iou_thr,
         ignore_iof_threshold=args.ignore_iof_thr,
-        processes=args.nproc,
+        processes=args.nproc or min(_PROCESSES, os.cpu_count() or 1),
         score_file=args.score_file,
+        hota=args.hota,
     )
     result = evaluate(args.task, args.gt, args.result, options, engine=args.engine)
     if not args.quiet:

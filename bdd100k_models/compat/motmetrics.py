@@ -1,4 +1,4 @@
-"""``numpy.asfarray`` for motmetrics 1.4.0, under the name that NumPy 2 took away.
+"""``numpy.asfarray`` for motmetrics 1.4.0, under the name that NumPy 2 took away; and its solver.
 
 The official tracking evaluation stands on motmetrics 1.4.0, which calls ``np.asfarray`` for every matrix of overlaps.
 NumPy 2.0 removed the function. Only the official-evaluation engine needs it, so :func:`install` is not part of
@@ -7,6 +7,8 @@ NumPy 2.0 removed the function. Only the official-evaluation engine needs it, so
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,12 @@ def asfarray(a: npt.ArrayLike, dtype: npt.DTypeLike = np.float64) -> npt.NDArray
 
 
 def install() -> None:
-    """Add ``numpy.asfarray`` where NumPy has none. Safe to call again."""
+    """Add ``numpy.asfarray`` where NumPy has none, and let motmetrics assign with SciPy. Safe to call again.
+
+    motmetrics takes the first solver that it finds, and they differ where assignments are equally good. SciPy's is the
+    one that the official tool's requirements bring; lap, which the trackers need, would come before it.
+    """
     if not hasattr(np, "asfarray"):
         vars(np)["asfarray"] = asfarray
+    with contextlib.suppress(ImportError):
+        vars(importlib.import_module("motmetrics.lap"))["default_solver"] = "scipy"

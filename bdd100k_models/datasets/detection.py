@@ -8,35 +8,13 @@ from typing import Any
 from mmdet.datasets.base_det_dataset import BaseDetDataset
 from mmengine.registry import DATASETS
 
+from bdd100k_models.datasets.categories import canonical_category, is_ignored
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.coco import load_any_frames
-from bdd100k_models.formats.scalabel import Frame, Label
-from bdd100k_models.tasks import IGNORED_MAPPING, IMAGE_SIZE, NAME_MAPPING, TASKS
+from bdd100k_models.formats.scalabel import Frame
+from bdd100k_models.tasks import IMAGE_SIZE, TASKS
 
 _MIN_SIDE = 1.0  # pixels; mmdet's COCO reader drops smaller boxes too
-
-
-def canonical_category(name: str | None) -> tuple[str | None, bool]:
-    """Map a label's category to the task's own name.
-
-    Args:
-        name: The category as the label file has it.
-
-    Returns:
-        The canonical name, and whether the label is to be ignored (neither positive nor negative).
-    """
-    if name is None:
-        return None, False
-    name = NAME_MAPPING.get(name, name)
-    if name in IGNORED_MAPPING:
-        return IGNORED_MAPPING[name], True
-    return name, False
-
-
-def is_ignored(label: Label) -> bool:
-    """Tell whether a label is marked ``crowd`` or ``ignored``."""
-    attributes = label.attributes or {}
-    return bool(attributes.get("crowd", False)) or bool(attributes.get("ignored", False))
 
 
 @DATASETS.register_module()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner.checkpoint import get_torch_safe_globals
 from torch import nn
 
+from bdd100k_models.compat.mmengine_load import safe_types
 from bdd100k_models.errors import CheckpointError, MissingFileError
 
 #: Keys that a checkpoint may lack, with the reason.
@@ -25,6 +25,17 @@ MAY_BE_MISSING: Mapping[str, str] = {
 MAY_BE_UNEXPECTED: Mapping[str, str] = {
     r"^data_preprocessor\.(mean|std)$": "older mmengine kept the image statistics as buffers; the config has them",
 }
+
+#: How keys began when the weights were published, and how the libraries' models name them now.
+RENAMED: Mapping[str, str] = {"keypoint_head.": "head."}
+
+
+def current_key(key: str) -> str:
+    """Return what a published model's parameter is called now."""
+    for old, new in RENAMED.items():
+        if key.startswith(old):
+            return new + key.removeprefix(old)
+    return key
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -43,7 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such checkpoint")
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
+        with torch.serialization.safe_globals(safe_types()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_explain_unpickling(path, str(error))) from None
@@ -84,7 +95,7 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read safely, or its keys or shapes are not the model's.
     """
     checkpoint = read_checkpoint(path)
-    state, meta = checkpoint["state_dict"], checkpoint["meta"]
+    state, meta = {current_key(key): value for key, value in checkpoint["state_dict"].items()}, checkpoint["meta"]
     own = model.state_dict()
     wrong = [key for key, value in state.items() if key in own and own[key].shape != value.shape]
     if wrong:

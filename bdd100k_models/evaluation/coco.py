@@ -104,7 +104,9 @@ def ranks(groups: Ints) -> Ints:
     return np.arange(len(groups)) - np.repeat(starts, lengths)
 
 
-def match(candidates: Candidates, groups: Ints, outside: Bools, ignored: Bools, crowd: Bools) -> Outcomes:
+def match(
+    candidates: Candidates, groups: Ints, outside: Bools, ignored: Bools, crowd: Bools, *, regular_first: bool = True
+) -> Outcomes:
     """Match detections to objects as COCO does.
 
     Within a group (one category of one image) detections choose in the order given, best first. A detection takes the
@@ -116,6 +118,8 @@ def match(candidates: Candidates, groups: Ints, outside: Bools, ignored: Bools, 
         outside: bool (D, A): whether a detection lies outside an area range, and so is left out if unmatched.
         ignored: bool (G, A): whether an object is ignored in an area range.
         crowd: bool (G,): whether an object is a crowd, which any number of detections may match.
+        regular_first: Whether regular objects go before ignored ones. If not, which COCO does not do, a detection
+            takes the object that it overlaps most, regular or ignored, and of equals the first.
 
     Returns:
         uint8 (D, A, T): false positive, true positive or left out.
@@ -125,10 +129,10 @@ def match(candidates: Candidates, groups: Ints, outside: Bools, ignored: Bools, 
     outcomes = np.ascontiguousarray(np.broadcast_to(outcomes, shape))
     if not len(candidates.detection):
         return outcomes
-    order, steps = _schedule(candidates, groups)
+    order, steps = _schedule(candidates, groups, regular_first)
     detection, truth, overlap = candidates.detection[order], candidates.truth[order], candidates.overlap[order]
     place = ranks(detection) + 1
-    preference = (place[:, None] + np.where(ignored[truth], 0, _REGULAR)).astype(np.int32)
+    preference = (place[:, None] + np.where(ignored[truth] | (not regular_first), 0, _REGULAR)).astype(np.int32)
     reaches = overlap[:, None] >= IOU_THRESHOLDS
     taken = np.zeros((*ignored.shape, len(IOU_THRESHOLDS)), np.bool_)
     for start, end in zip(steps[:-1].tolist(), steps[1:].tolist(), strict=True):
@@ -141,11 +145,11 @@ def match(candidates: Candidates, groups: Ints, outside: Bools, ignored: Bools, 
         value = best[which, area, threshold]
         chosen = start + firsts[which] + value % _REGULAR - 1
         taken[truth[chosen], area, threshold] = True
-        outcomes[detection[chosen], area, threshold] = np.where(value > _REGULAR, TRUE_POSITIVE, LEFT_OUT)
+        outcomes[detection[chosen], area, threshold] = np.where(ignored[truth[chosen], area], LEFT_OUT, TRUE_POSITIVE)
     return outcomes
 
 
-def _schedule(candidates: Candidates, groups: Ints) -> tuple[Ints, Ints]:
+def _schedule(candidates: Candidates, groups: Ints, last_of_equals: bool) -> tuple[Ints, Ints]:
     """Order pairs so that a step holds the pairs of one detection of each group.
 
     Returns:
@@ -155,7 +159,8 @@ def _schedule(candidates: Candidates, groups: Ints) -> tuple[Ints, Ints]:
     step_of_detection = np.zeros(len(groups), np.int64)
     step_of_detection[chosen] = ranks(groups[chosen])
     step = step_of_detection[candidates.detection]
-    order = np.lexsort((candidates.truth, candidates.overlap, candidates.detection, step))
+    place = candidates.truth if last_of_equals else -candidates.truth
+    order = np.lexsort((place, candidates.overlap, candidates.detection, step))
     bounds = np.searchsorted(step[order], np.arange(int(step.max()) + 2))
     return order, bounds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,29 +15,15 @@ from bdd100k_models.evaluation import coco
 from bdd100k_models.evaluation.boxes import chunk_bounds, find_candidates, pair_ranges
 from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
-from bdd100k_models.evaluation.result import OVERALL, Result
+from bdd100k_models.evaluation.names import unknown_category
+from bdd100k_models.evaluation.precision import precision_scores, zero_scores
+from bdd100k_models.evaluation.result import Result, task_result
 from bdd100k_models.formats.arrays import BoxTable, table_from_frames
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.tasks import TASKS
 
 #: Pairs of boxes compared at a time: about 200 MB of temporary arrays.
 _PAIRS = 1 << 20
-
-#: By metric: the curve it averages, and the area range, number of detections and overlap it reads (None: all ten).
-_METRICS: dict[str, tuple[str, str, int, float | None]] = {
-    "AP": ("precision", "all", 100, None),
-    "AP50": ("precision", "all", 100, 0.5),
-    "AP75": ("precision", "all", 100, 0.75),
-    "APs": ("precision", "small", 100, None),
-    "APm": ("precision", "medium", 100, None),
-    "APl": ("precision", "large", 100, None),
-    "AR1": ("recall", "all", 1, None),
-    "AR10": ("recall", "all", 10, None),
-    "AR100": ("recall", "all", 100, None),
-    "ARs": ("recall", "small", 100, None),
-    "ARm": ("recall", "medium", 100, None),
-    "ARl": ("recall", "large", 100, None),
-}
 
 
 @dataclass(frozen=True)
@@ -132,16 +117,12 @@ class DetectionEvaluator:
         """Return the scores of everything processed; all NaN if that holds no labels."""
         truths, predictions = _concatenate(self._truths), _concatenate(self._predictions)
         categories = self.config.categories
-        scores: dict[str, list[dict[str, float]]]
         if len(predictions.image):
             curves = _curves(_in_order(truths, self._names), _in_order(predictions, self._names), len(categories))
-            scores = {metric: _read(curves, metric, categories) for metric in _METRICS}
+            scores = precision_scores(curves, categories)
         else:
-            present = set(truths.category.tolist())
-            rows = {name: 0.0 if index in present else float("nan") for index, name in enumerate(categories)}
-            overall = {OVERALL: 0.0 if present else float("nan")}
-            scores = {metric: [dict(rows), dict(overall)] for metric in _METRICS}
-        return Result("det", scores, detail={"AP": 0}, notes=self._notes(len(predictions.image)))
+            scores = zero_scores(set(truths.category.tolist()), categories)
+        return task_result("det", scores, self._notes(len(predictions.image)))
 
     def _notes(self, found: int) -> tuple[str, ...]:
         notes = []
@@ -212,7 +193,8 @@ def _select(table: BoxTable, images: Ints, config: EvalConfig, scored: bool = Fa
     unknown = [index for index, meaning in enumerate(meanings) if meaning is None]
     if unknown:
         row = int(np.argmax(np.isin(table.category, unknown)))
-        raise LabelError(_unknown_category(table, row, config))
+        name = table.category_names[int(table.category[row])]
+        raise LabelError(f"{table.where(row)}: {unknown_category(name, config)}")
     indices = [-1 if m is None or m.category is None else m.category for m in meanings]
     ignoring = [m is not None and m.ignored for m in meanings]
     category = np.array(indices, dtype=np.int64)[table.category] if indices else table.category.astype(np.int64)
@@ -229,15 +211,6 @@ def _select(table: BoxTable, images: Ints, config: EvalConfig, scored: bool = Fa
         table.scores[keep],
         (table.crowd | table.ignored | ignored)[keep],
     )
-
-
-def _unknown_category(table: BoxTable, row: int, config: EvalConfig) -> str:
-    name = table.category_names[int(table.category[row])]
-    if name is None:
-        return f"{table.where(row)}: category is missing; every label needs one of {', '.join(config.categories)}"
-    near = difflib.get_close_matches(name, [*config.categories, *config.name_mapping], n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the categories are {', '.join(config.categories)}"
-    return f"{table.where(row)}: unknown category {name!r}; {hint}"
 
 
 def _concatenate(parts: Sequence[Boxes]) -> Boxes:
@@ -294,18 +267,3 @@ def _outcomes(predictions: Boxes, groups: Ints, truths: Boxes, truth_groups: Int
         )
         outcomes[run] = coco.match(candidates, groups[run], outside[run], ignored[low:high], truths.crowd[low:high])
     return outcomes
-
-
-def _read(curves: coco.Curves, metric: str, categories: Sequence[str]) -> list[dict[str, float]]:
-    """Average a curve for each category and over all of them."""
-    curve, area, limit, overlap = _METRICS[metric]
-    kind = list(coco.OBJECTS.area_ranges).index(area)
-    values = (
-        curves.precision[..., kind]
-        if curve == "precision"
-        else curves.recall[:, :, kind, coco.OBJECTS.max_detections.index(limit)]
-    )
-    if overlap is not None:
-        values = values[np.flatnonzero(np.equal(coco.IOU_THRESHOLDS, overlap))]
-    rows = {name: coco.mean(values[..., index]) for index, name in enumerate(categories)}
-    return [rows, {OVERALL: coco.mean(values)}]

@@ -29,6 +29,7 @@ class Result:
             category does not occur in the ground truth.
         detail: By metric, which group the summary lists as ``metric/row``; the official tool lists some.
         prefix: What the summary puts before a metric that has rows.
+        detail_first: Whether the summary lists each metric's details right before it, instead of all at the end.
         notes: What the user should know about these numbers, one sentence each.
     """
 
@@ -36,6 +37,7 @@ class Result:
     scores: Mapping[str, Groups | float]
     detail: Mapping[str, int] = field(default_factory=dict)
     prefix: str = ""
+    detail_first: bool = False
     notes: tuple[str, ...] = ()
 
     def score(self, metric: str, row: str = OVERALL) -> float:
@@ -54,18 +56,18 @@ class Result:
 
     def summary(self) -> dict[str, float]:
         """Return the averages by metric, and the detailed scores as ``metric/row``, flat."""
-        flat: dict[str, float] = {}
+        averages: dict[str, float] = {}
+        details: dict[str, float] = {}
         for metric, groups in self.scores.items():
             if isinstance(groups, (int, float)):
-                flat[metric] = groups
-            else:
-                last = groups[-1]
-                flat[self.prefix + metric] = last[OVERALL] if OVERALL in last else last[AVERAGE]
-        for metric, index in self.detail.items():
-            groups = self.scores[metric]
-            if not isinstance(groups, (int, float)):
-                flat.update({f"{metric}/{row}": score for row, score in groups[index].items()})
-        return flat
+                averages[metric] = groups
+                continue
+            listed = groups[self.detail[metric]].items() if metric in self.detail else ()
+            into = averages if self.detail_first else details
+            into.update({f"{metric}/{row}": score for row, score in listed})
+            last = groups[-1]
+            averages[self.prefix + metric] = last[OVERALL] if OVERALL in last else last[AVERAGE]
+        return averages | details
 
     def rows(self, metrics: Sequence[str] | None = None) -> list[list[str]]:
         """Return the table's rows as text: the name, then one cell a metric.
@@ -130,6 +132,24 @@ class Result:
             OutputError: The file cannot be written.
         """
         write_bytes(Path(path), self.to_json().encode())
+
+
+def task_result(task: str, scores: Mapping[str, Groups | float], notes: Sequence[str] = ()) -> Result:
+    """Return the result of a task, with the summary that the official tool gives for it.
+
+    Args:
+        task: The official name, or ``tagging``.
+        scores: By metric.
+        notes: What the user should know about them.
+    """
+    if task in ("det", "ins_seg"):
+        return Result(task, scores, detail={"AP": 0}, notes=tuple(notes))
+    if task == "pan_seg":
+        return Result(task, scores, detail=dict.fromkeys(scores, 1), detail_first=True, notes=tuple(notes))
+    if task in ("lane_mark", "tagging"):
+        return Result(task, scores, detail=dict.fromkeys(scores, -2), detail_first=True, notes=tuple(notes))
+    prefix = "m" if task in ("sem_seg", "drivable") else ""
+    return Result(task, scores, prefix=prefix, notes=tuple(notes))
 
 
 def _cell(value: float) -> str:

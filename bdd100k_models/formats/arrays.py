@@ -7,20 +7,19 @@ skipped while parsing.
 
 from __future__ import annotations
 
-import mmap
+import math
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import scalabel
+from bdd100k_models.formats.stream import stream_frames
 
 #: Frames whose labels are gathered before they become arrays: few enough to stay small, enough to be quick.
 _BATCH = 256
@@ -33,7 +32,9 @@ _SLACK = 1e-3
 _FALSE_WORDS = frozenset({"0", "off", "f", "false", "n", "no"})
 
 
-class _Flags(msgspec.Struct, gc=False):
+class Flags(msgspec.Struct, gc=False):
+    """The attributes that an evaluation reads; of any type, see :func:`is_true`."""
+
     crowd: Any = False
     ignored: Any = False
 
@@ -42,7 +43,7 @@ class _Label(msgspec.Struct, gc=False):
     id: str | int
     score: float | None = None
     category: str | None = None
-    attributes: _Flags | None = None
+    attributes: Flags | None = None
     box2d: scalabel.Box2D | None = None
 
 
@@ -50,15 +51,6 @@ class _Frame(msgspec.Struct, gc=False):
     name: str | int
     videoName: str | None = None
     labels: list[_Label] | None = None
-
-
-class _Dataset(msgspec.Struct):
-    frames: list[msgspec.Raw]
-
-
-_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
-_DICT_DECODER = msgspec.json.Decoder(_Dataset)
-_FRAME_DECODER = msgspec.json.Decoder(_Frame)
 
 
 @dataclass
@@ -122,16 +114,9 @@ def load_boxes(path: str | os.PathLike[str]) -> BoxTable:
         LabelError: The text is not JSON, is COCO JSON, a field has the wrong type, a number is not finite, or a box has
             a negative width or height. The message names file, frame and field.
     """
-    source = Path(path)
-    builder = _Builder(str(source))
-    if source.is_dir():
-        files = sorted(source.glob("*.json"))
-        if not files:
-            raise MissingFileError(f"{source}: no .json file in this folder; name a label file or a folder of them")
-    else:
-        files = [source]
-    for file in files:
-        _read_file(file, builder)
+    builder = _Builder(str(path))
+    for file, _, frame in stream_frames(path, _Frame):
+        builder.add(frame, file)
     return builder.finish()
 
 
@@ -151,13 +136,28 @@ def table_from_frames(frames: Iterable[scalabel.Frame], source: str) -> BoxTable
     return builder.finish()
 
 
-def _flags(attributes: dict[str, Any] | None) -> _Flags | None:
-    return _Flags(attributes.get("crowd", False), attributes.get("ignored", False)) if attributes else None
+def _flags(attributes: dict[str, Any] | None) -> Flags | None:
+    return Flags(attributes.get("crowd", False), attributes.get("ignored", False)) if attributes else None
 
 
-def _truth(value: object) -> bool:
+def is_true(value: object) -> bool:
     """Read a flag as the official tool does: strings that mean no are false."""
     return value.lower() not in _FALSE_WORDS and bool(value) if isinstance(value, str) else bool(value)
+
+
+def check_box(box: scalabel.Box2D, where: str) -> None:
+    """Require a box to be one; ``where`` names file, frame and label.
+
+    Raises:
+        LabelError: Its width or height is negative, or its area is no finite number.
+    """
+    width, height = box.x2 - box.x1 + 1, box.y2 - box.y1 + 1
+    if not math.isfinite(width * height):
+        corners = f"({box.x1}, {box.y1}, {box.x2}, {box.y2})"
+        raise LabelError(f"{where}: box2d {corners} is too large for any image; give pixels")
+    if width < -_SLACK or height < -_SLACK:
+        low, high, start, end = ("x1", "x2", box.x1, box.x2) if width < -_SLACK else ("y1", "y2", box.y1, box.y2)
+        raise LabelError(f"{where}: box2d has {high} = {end} below {low} = {start}; write corners in order")
 
 
 @dataclass
@@ -219,13 +219,9 @@ class _Builder:
             return
         row = int(np.argmax(bad))
         where = f"{self.files[frame[row]]}: frame {self.names[frame[row]]}, label {position[row]}"
-        x1, y1, x2, y2 = boxes[row].tolist()
         if np.isinf(scores[row]):
             raise LabelError(f"{where}: score is {scores[row]}; it must be a finite number")
-        if absurd[row]:
-            raise LabelError(f"{where}: box2d ({x1}, {y1}, {x2}, {y2}) is too large for any image; give pixels")
-        low, high, start, end = ("x1", "x2", x1, x2) if width[row] < -_SLACK else ("y1", "y2", y1, y2)
-        raise LabelError(f"{where}: box2d has {high} = {end} below {low} = {start}; write corners in order")
+        check_box(scalabel.Box2D(*boxes[row].tolist()), where)
 
     def finish(self) -> BoxTable:
         """Return the table of everything that was added."""
@@ -247,91 +243,9 @@ def _corners(boxes: list[scalabel.Box2D | None]) -> npt.NDArray[np.float64]:
     return np.array(columns, dtype=np.float64).T
 
 
-def _flag_columns(flags: list[_Flags | None]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _flag_columns(flags: list[Flags | None]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     if not any(flags):
         return np.zeros(len(flags), np.bool_), np.zeros(len(flags), np.bool_)
-    crowd = np.array([f is not None and f.crowd is not False and _truth(f.crowd) for f in flags], np.bool_)
-    ignored = np.array([f is not None and f.ignored is not False and _truth(f.ignored) for f in flags], np.bool_)
+    crowd = np.array([f is not None and f.crowd is not False and is_true(f.crowd) for f in flags], np.bool_)
+    ignored = np.array([f is not None and f.ignored is not False and is_true(f.ignored) for f in flags], np.bool_)
     return crowd, ignored
-
-
-def _read_file(file: Path, builder: _Builder) -> None:
-    """Add the frames of one file."""
-    try:
-        with file.open("rb") as stream:
-            if os.fstat(stream.fileno()).st_size and file.is_file():
-                # not closed by hand: it goes with the last view into it, which an error may still hold
-                text = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-                _decode(memoryview(text), str(file), builder)
-            else:
-                _decode(stream.read(), str(file), builder)
-    except FileNotFoundError:
-        raise MissingFileError(f"{file}: no such label file; check the path, or the data root and split") from None
-    except OSError as error:
-        raise LabelError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def _decode(text: memoryview | bytes, where: str, builder: _Builder) -> None:
-    head = bytes(text[:64]).lstrip()
-    if not head:
-        raise LabelError(f"{where}: the file is empty; write it again")
-    try:
-        raw = _LIST_DECODER.decode(text) if head.startswith(b"[") else _DICT_DECODER.decode(text).frames
-    except msgspec.ValidationError as error:
-        kind = "COCO JSON" if scalabel.looks_like_coco(bytes(text)) else ""
-        raise LabelError(_not_scalabel(where, str(error), kind)) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise LabelError(f"{where}: {_malformed(bytes(text), str(error))}") from None
-    for index, item in enumerate(raw):
-        try:
-            frame = _FRAME_DECODER.decode(item)
-        except msgspec.ValidationError as error:
-            kind = "COCO JSON" if index == 0 and scalabel.looks_like_coco(b"[" + bytes(item) + b"]") else ""
-            raise LabelError(_not_scalabel(where, str(error), kind, _frame_name(item, index))) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise LabelError(f"{where}: frame {_frame_name(item, index)}: not valid JSON ({error})") from None
-        builder.add(frame, where)
-
-
-def _not_scalabel(where: str, problem: str, kind: str, frame: str = "") -> str:
-    if kind:
-        return f"{where}: this is {kind}; Scalabel JSON (a list of frames) is needed here"
-    return f"{where}: {f'frame {frame}: ' if frame else ''}{problem}; this is not the Scalabel format"
-
-
-def _frame_name(item: msgspec.Raw, index: int) -> str:
-    """Name the frame of which ``item`` is the text, however damaged."""
-    match = re.search(rb'"name"\s*:\s*"([^"]*)"', bytes(item))
-    return match.group(1).decode(errors="replace") if match else f"number {index}"
-
-
-def _malformed(text: bytes, problem: str) -> str:
-    """Explain text that is not JSON; NaN and Infinity, which Python writes, are named with frame and field."""
-    position = re.search(r"byte (\d+)\)", problem)
-    start = int(position.group(1)) if position else len(text)
-    # msgspec points at the first letter, past the sign of -Infinity
-    token = re.compile(rb"NaN|Infinity").match(text, start)
-    if token is None:
-        return f"not valid JSON ({problem}); the file may be cut off, write it again"
-    fields = re.findall(rb'"(\w+)"\s*:', text[max(0, start - 4096) : start])
-    field_name = fields[-1].decode() if fields else "a value"
-    frame = _frame_around(text, start)
-    return f"{frame}{field_name} is {token.group().decode()}, which is not JSON; it must be a finite number"
-
-
-def _frame_around(text: bytes, position: int) -> str:
-    """Name the frame whose text holds ``position``, by making the rest of the text valid JSON of equal length."""
-    bare = re.compile(rb"(?<=[\[:,\s])-?(?:NaN|Infinity)(?=[\s,\]}])")
-    mended = bare.sub(lambda match: b"0." + b"0" * (len(match.group()) - 2), text)
-    try:
-        first = mended[:64].lstrip()[:1]
-        raw = _LIST_DECODER.decode(mended) if first == b"[" else _DICT_DECODER.decode(mended).frames
-    except msgspec.MsgspecError:
-        return ""
-    end = 0
-    for index, item in enumerate(raw):
-        content = bytes(item)
-        end = mended.index(content, end) + len(content)
-        if end > position:
-            return f"frame {_frame_name(item, index)}: "
-    return ""

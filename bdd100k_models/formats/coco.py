@@ -5,9 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from pycocotools import mask as coco_mask
 
 from bdd100k_models.errors import LabelError
-from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames, looks_like_coco
+from bdd100k_models.formats.scalabel import (
+    RLE,
+    Box2D,
+    Frame,
+    Graph,
+    ImageSize,
+    Label,
+    Node,
+    load_frames,
+    looks_like_coco,
+)
+from bdd100k_models.tasks import JOINTS
+
+_VISIBILITY = {2: "V", 1: "N"}  # seen, and hidden but labelled
 
 
 class _Image(msgspec.Struct):
@@ -17,6 +31,11 @@ class _Image(msgspec.Struct):
     height: int
 
 
+class _CocoMask(msgspec.Struct):
+    counts: str | list[int]
+    size: tuple[int, int]
+
+
 class _Annotation(msgspec.Struct):
     image_id: int
     category_id: int
@@ -24,11 +43,14 @@ class _Annotation(msgspec.Struct):
     id: int | str = 0
     iscrowd: int = 0
     ignore: int = 0
+    segmentation: _CocoMask | list[list[float]] | None = None
+    keypoints: list[float] | None = None
 
 
 class _Category(msgspec.Struct):
     id: int
     name: str
+    keypoints: list[str] | None = None
 
 
 class _Coco(msgspec.Struct):
@@ -41,7 +63,8 @@ def decode_coco(data: bytes, where: str) -> list[Frame]:
     """Decode COCO detection JSON into frames.
 
     COCO's ``(x, y, width, height)`` becomes inclusive corners (``x2 = x + width - 1``), the inverse of the official
-    ``to_coco``; ``iscrowd`` becomes the attribute ``crowd``.
+    ``to_coco``; ``iscrowd`` becomes the attribute ``crowd``, ``segmentation`` run lengths, and ``keypoints`` a
+    graph.
 
     Args:
         data: The file's text.
@@ -57,7 +80,7 @@ def decode_coco(data: bytes, where: str) -> list[Frame]:
         coco = msgspec.json.decode(data, type=_Coco)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise LabelError(f"{where}: not COCO detection JSON ({error}); convert it again") from None
-    names = {category.id: category.name for category in coco.categories}
+    categories = {category.id: category for category in coco.categories}
     frames = {
         image.id: Frame(
             # conversions of the 100K set store bare names; others a path below the image folder
@@ -73,21 +96,66 @@ def decode_coco(data: bytes, where: str) -> list[Frame]:
             raise LabelError(
                 f"{where}: annotation {annotation.id} is of image {annotation.image_id}, which is not there"
             )
-        if annotation.category_id not in names:
+        if annotation.category_id not in categories:
             raise LabelError(f"{where}: annotation {annotation.id} has unknown category id {annotation.category_id}")
         if annotation.ignore:
             continue
+        category = categories[annotation.category_id]
         x, y, width, height = annotation.bbox
         assert frame.labels is not None
         frame.labels.append(
             Label(
                 id=str(annotation.id),
-                category=names[annotation.category_id],
+                category=category.name,
                 attributes={"crowd": True} if annotation.iscrowd else None,
                 box2d=Box2D(x1=x, y1=y, x2=x + width - 1, y2=y + height - 1),
+                rle=_run_lengths(annotation, frame, where),
+                graph=_graph(annotation, category, where),
             )
         )
     return list(frames.values())
+
+
+def _graph(annotation: _Annotation, category: _Category, where: str) -> Graph | None:
+    """Return the joints of an annotation, or None where it has none.
+
+    The official converter leaves out their names: then they are those of the pose task.
+    """
+    if annotation.keypoints is None:
+        return None
+    names = category.keypoints or JOINTS
+    if len(annotation.keypoints) != 3 * len(names):
+        raise LabelError(
+            f"{where}: annotation {annotation.id} has {len(annotation.keypoints)} numbers as keypoints, but category "
+            f"{category.name} has {len(names)} joints; give x, y and visibility of each"
+        )
+    points = zip(annotation.keypoints[::3], annotation.keypoints[1::3], annotation.keypoints[2::3], strict=True)
+    nodes = [
+        Node(location=(x, y), category=name, id=index, visibility=_VISIBILITY.get(round(visible)))
+        for index, (name, (x, y, visible)) in enumerate(zip(names, points, strict=True))
+    ]
+    return Graph(nodes=nodes, edges=[], type="Pose2D")
+
+
+def _run_lengths(annotation: _Annotation, frame: Frame, where: str) -> RLE | None:
+    """Return the mask of an annotation in run lengths, as COCO's own tool draws it, or None where it has none."""
+    region = annotation.segmentation
+    if isinstance(region, _CocoMask):
+        height, width = region.size
+        if isinstance(region.counts, str):
+            return RLE(counts=region.counts, size=region.size)
+        if sum(region.counts) != height * width or min(region.counts, default=0) < 0:
+            raise LabelError(f"{where}: the segmentation of annotation {annotation.id} does not fit its size")
+        packed = coco_mask.frPyObjects({"counts": region.counts, "size": [height, width]}, height, width)
+        return RLE(counts=packed["counts"].decode("ascii"), size=region.size)
+    # fewer than three corners enclose nothing
+    polygons = [corners for corners in region or () if len(corners) >= 6 and len(corners) % 2 == 0]
+    if not polygons:
+        return None
+    assert frame.size is not None
+    height, width = frame.size.height, frame.size.width
+    packed = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return RLE(counts=packed["counts"].decode("ascii"), size=(height, width))
 
 
 def load_any_frames(path: Path) -> list[Frame]:

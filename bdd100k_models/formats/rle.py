@@ -7,6 +7,9 @@ first, the sixth bit telling that more follow. One pass over a label map encodes
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,8 @@ from bdd100k_models.formats.scalabel import RLE
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+_Value = TypeVar("_Value", np.uint8, np.int32)
 
 _FIRST = 48  # the character of the group 0
 _MORE = 0x20
@@ -67,6 +72,70 @@ def decode(rle: RLE, where: str) -> Bools:
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
+def decode_labels(masks: Iterable[tuple[int, RLE]], size: tuple[int, int], fill: int, where: str) -> Bytes:
+    """Paint masks into one label map, later ones on top; the inverse of :func:`encode_labels`.
+
+    Args:
+        masks: A value of 0 to 255 and the mask of each region.
+        size: Height and width in pixels.
+        fill: The value of pixels outside all masks.
+        where: File and frame, for errors.
+
+    Returns:
+        uint8 (height, width).
+
+    Raises:
+        LabelError: A mask is malformed, or has another size.
+    """
+    return np.asarray(cv2.transpose(_paint(masks, size, np.uint8(fill), where)))
+
+
+def decode_ids(masks: Iterable[tuple[int, RLE]], size: tuple[int, int], where: str) -> npt.NDArray[np.int32]:
+    """Paint masks into one map of ids, as :func:`decode_labels` does for classes.
+
+    Args:
+        masks: An id from 1 and the mask of each region.
+        size: Height and width in pixels.
+        where: File and frame, for errors.
+
+    Returns:
+        int32 (height, width), 0 outside all masks.
+
+    Raises:
+        LabelError: A mask is malformed, or has another size.
+    """
+    return np.asarray(cv2.transpose(_paint(masks, size, np.int32(0), where)))
+
+
+def _paint(masks: Iterable[tuple[int, RLE]], size: tuple[int, int], fill: _Value, where: str) -> npt.NDArray[_Value]:
+    """Return the label map as columns (width, height), of the type of ``fill``."""
+    values: list[npt.NDArray[_Value]] = []
+    borders = [np.zeros((0, 2), np.int64)]
+    for value, rle in masks:
+        if tuple(rle.size) != tuple(size):
+            raise LabelError(
+                f"{where}: rle.size is {rle.size[0]}x{rle.size[1]}, but the image is {size[0]}x{size[1]} "
+                "(height x width); write masks in the size of the images"
+            )
+        ends = np.cumsum(decode_runs(rle, where))
+        borders.append(ends[: len(ends) // 2 * 2].reshape(-1, 2))
+        values.append(np.full(len(borders[-1]), value, fill.dtype))
+    spans = np.concatenate(borders)
+    colours = np.concatenate([np.zeros(0, fill.dtype), *values])
+    order = np.argsort(spans[:, 0], kind="stable")
+    flat = spans[order].reshape(-1)
+    lengths = np.diff(flat, prepend=0, append=size[0] * size[1])
+    if (lengths >= 0).all():  # nothing overlaps: one pass
+        alternating = np.full(len(lengths), fill, fill.dtype)
+        alternating[1::2] = colours[order]
+        columns = np.repeat(alternating, lengths)
+    else:
+        columns = np.full(size[0] * size[1], fill, fill.dtype)
+        for (start, end), colour in zip(spans.tolist(), colours, strict=True):
+            columns[start:end] = colour
+    return columns.reshape(size[1], size[0])
+
+
 def decode_runs(rle: RLE, where: str) -> Ints:
     """Return the lengths of a mask's runs in pixels, outside and inside in turn; they sum up to the image.
 
@@ -82,6 +151,55 @@ def decode_runs(rle: RLE, where: str) -> Ints:
     if (covered := int(runs.sum())) != height * width:
         raise LabelError(f"{where}: rle.counts covers {covered} pixels, but rle.size is {height}x{width}")
     return runs
+
+
+def decode_spans(masks: Sequence[RLE], where: Sequence[str]) -> list[Ints]:
+    """Return first and past-the-last pixel (R, 2) of each mask's runs inside, empty ones left out.
+
+    Pixels are counted down the columns. The text of all masks is decoded in one pass, however many there are.
+
+    Args:
+        masks: The masks.
+        where: File, frame and label of each, for errors.
+
+    Raises:
+        LabelError: See :func:`decode`.
+    """
+    ends = _all_ends(masks)
+    if ends is None:  # one of them is malformed; this finds it
+        ends = [np.cumsum(decode_runs(mask, name)) for mask, name in zip(masks, where, strict=True)]
+    pairs = [one[: len(one) // 2 * 2].reshape(-1, 2) for one in ends]
+    return [spans if (full := spans[:, 0] < spans[:, 1]).all() else spans[full] for spans in pairs]
+
+
+def _all_ends(masks: Sequence[RLE]) -> list[Ints] | None:
+    """Return the past-the-last pixel of each run of each mask, or None where one is malformed or of no size."""
+    if not all(mask.counts and min(mask.size) > 0 for mask in masks):
+        return None
+    read = _read("".join(mask.counts for mask in masks))
+    if read is None:
+        return None
+    steps, last = read
+    characters = np.cumsum([len(mask.counts) for mask in masks], dtype=np.int64) - 1
+    bounds = np.searchsorted(last, characters) + 1
+    if (last[np.minimum(bounds, len(last)) - 1] != characters).any():  # a number goes on in the next mask's text
+        return None
+    lengths = np.diff(bounds, prepend=0)
+    place = np.arange(len(steps)) - np.repeat(bounds - lengths, lengths)
+    for chosen, numbers in ((place % 2 == 1, lengths // 2), ((place % 2 == 0) & (place > 0), (lengths - 1) // 2)):
+        steps[chosen] = _sums(steps[chosen], numbers)
+    ends = _sums(steps, lengths)
+    if (steps < 0).any() or ends[bounds - 1].tolist() != [mask.size[0] * mask.size[1] for mask in masks]:
+        return None
+    first = (bounds - lengths).tolist()
+    return [ends[start:end] for start, end in zip(first, bounds.tolist(), strict=True)]
+
+
+def _sums(values: Ints, lengths: Ints) -> Ints:
+    """Return cumulative sums that start anew after each of ``lengths`` (N,) values."""
+    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
+    sums: Ints = total[1:] - np.repeat(total[np.cumsum(lengths) - lengths], lengths)
+    return sums
 
 
 def _runs(labels: npt.NDArray[np.generic]) -> tuple[Ints, npt.NDArray[np.generic]]:
@@ -122,21 +240,37 @@ def _to_text(steps: Ints) -> str:
 
 def _unpack(counts: str) -> Ints | None:
     """Return the runs of compressed counts, or None where the text is none."""
+    read = _read(counts)
+    return None if read is None else _sum_up(read[0])
+
+
+def _read(counts: str) -> tuple[Ints, Ints] | None:
+    """Return the numbers in compressed counts and where each one's last character stands; None if the text is none."""
     try:
-        codes = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64) - _FIRST
+        codes = np.frombuffer(counts.encode("ascii"), np.uint8) - np.uint8(_FIRST)
     except UnicodeEncodeError:
         return None
     if not len(codes):
-        return codes
-    if codes.min() < 0 or codes.max() > 63 or codes[-1] & _MORE:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    # characters below the first wrap around to more than 63
+    if codes.max() > 63 or codes[-1] & _MORE:
         return None
-    last = np.flatnonzero((codes & _MORE) == 0)
+    last = np.flatnonzero(codes < _MORE)
     groups = np.diff(last, prepend=-1)
-    if groups.max() > _MAX_GROUPS:
+    longest = int(groups.max())
+    if longest > _MAX_GROUPS:
         return None
-    position = np.arange(len(codes)) - np.repeat(last - groups + 1, groups)
-    steps = np.add.reduceat((codes & 0x1F) << (5 * position), last - groups + 1)
-    steps -= ((codes[last] & 0x10) != 0) * (np.int64(1) << (5 * groups))
+    # the last character holds the highest bits, of which the first is the sign
+    steps = codes[last].astype(np.int64)
+    steps -= (steps & 0x10) << 1
+    for group in range(1, longest):
+        rows = np.flatnonzero(groups > group)
+        steps[rows] = steps[rows] << 5 | (codes[last[rows] - group] & 0x1F)
+    return steps, last
+
+
+def _sum_up(steps: Ints) -> Ints:
+    """Turn the differences between runs into the runs, in place."""
     steps[1::2] = np.cumsum(steps[1::2])
     steps[2::2] = np.cumsum(steps[2::2])
     return steps

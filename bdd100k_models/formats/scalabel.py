@@ -49,7 +49,7 @@ class Poly2D(msgspec.Struct):
     closed: bool = True
 
 
-class Node(msgspec.Struct):
+class Node(msgspec.Struct, omit_defaults=True):
     """One joint of a graph: location in pixels, its name as category, and its confidence."""
 
     location: tuple[float, float]

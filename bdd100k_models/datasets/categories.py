@@ -1,0 +1,29 @@
+"""What the categories and marks of labels mean."""
+
+from __future__ import annotations
+
+from bdd100k_models.formats.scalabel import Label
+from bdd100k_models.tasks import IGNORED_MAPPING, NAME_MAPPING
+
+
+def canonical_category(name: str | None) -> tuple[str | None, bool]:
+    """Map a label's category to the task's own name.
+
+    Args:
+        name: The category as the label file has it.
+
+    Returns:
+        The canonical name, and whether the label is to be ignored (neither positive nor negative).
+    """
+    if name is None:
+        return None, False
+    name = NAME_MAPPING.get(name, name)
+    if name in IGNORED_MAPPING:
+        return IGNORED_MAPPING[name], True
+    return name, False
+
+
+def is_ignored(label: Label) -> bool:
+    """Tell whether a label is marked ``crowd`` or ``ignored``."""
+    attributes = label.attributes or {}
+    return bool(attributes.get("crowd", False)) or bool(attributes.get("ignored", False))

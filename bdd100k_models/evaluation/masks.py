@@ -1,0 +1,230 @@
+"""Masks of a whole evaluation: which form a result has, which files belong together, and reading them side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from bdd100k_models.errors import InputError, LabelError, MissingFileError
+
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
+
+#: With fewer images than this, starting a second process takes longer than it saves; and how much more of run-length
+#: masks, which are read without decoding any pixel.
+_WORTH_A_POOL, _LIGHTER = 100, 20
+
+#: Images that a worker takes at a time, and how many such portions wait for each worker.
+_PORTION, _AHEAD = 8, 4
+
+
+#: Settings of the GNU C library: how much free memory it keeps for later (``M_TRIM_THRESHOLD``), and from which size on
+#: each array gets memory of its own from the system (``M_MMAP_THRESHOLD``); in bytes.
+_ALLOCATION = {-1: 1 << 28, -3: 1 << 25}
+
+
+def has_masks(truth: Path, result: Path) -> bool:
+    """Tell whether a result is a folder of PNG files, rather than JSON; the ground truth must be of the same form.
+
+    As in the official tool, folders are searched recursively, and may hold nothing else. Hidden files do not count.
+
+    Raises:
+        MissingFileError: A path does not exist, or a folder is empty.
+        LabelError: The result mixes PNG and JSON or holds other files, or the ground truth has the other form.
+    """
+    for path in (truth, result):
+        if not path.exists():
+            raise MissingFileError(f"{path}: no such file or folder; check the path, or the data root and split")
+    if not result.is_dir():
+        if result.suffix.lower() == ".png":
+            raise LabelError(f"{result}: one PNG file; name the folder that holds the masks")
+        masks = False
+    else:
+        files = _files(result)
+        if not files:
+            raise MissingFileError(f"{result}: an empty folder; name a folder of PNG files, or JSON")
+        masks = files[0].suffix == ".png"
+        suffix = ".png" if masks else ".json"
+        if odd := next((file for file in files if file.suffix != suffix), None):
+            raise LabelError(
+                f"{result}: {odd} stands beside {files[0]}; name a folder of PNG files only, or of JSON files only"
+            )
+    _check_truth(truth, masks, result)
+    return masks
+
+
+def _check_truth(truth: Path, masks: bool, result: Path) -> None:
+    has_png = truth.is_dir() and any(file.suffix == ".png" for file in _files(truth))
+    if masks and not has_png:
+        raise LabelError(f"{truth}: no PNG masks, but the result {result} is a folder of them; give masks for both")
+    if not masks and has_png and not any(truth.glob("*.json")):
+        raise LabelError(f"{truth}: PNG masks, but the result {result} is JSON; name the JSON ground truth")
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files below a folder, relative to it, in the order of their paths; hidden ones are left out."""
+    found: list[Path] = []
+    for root, _, names in os.walk(folder):
+        base = Path(root).relative_to(folder)
+        found.extend(base / name for name in names if not name.startswith("."))
+    return sorted(found, key=str)
+
+
+@dataclass(frozen=True)
+class MaskPairs:
+    """The images of a mask evaluation.
+
+    Attributes:
+        names: Path of each image's mask below the folder of ground truth, without suffix.
+        truths: The file of each.
+        results: The file of each prediction, or None where there is none.
+        foreign: How many predictions are of other images.
+    """
+
+    names: tuple[str, ...]
+    truths: tuple[Path, ...]
+    results: tuple[Path | None, ...]
+    foreign: int
+
+    @property
+    def missing(self) -> int:
+        """How many images have no prediction."""
+        return sum(path is None for path in self.results)
+
+    def notes(self, consequence: str) -> list[str]:
+        """Return what to tell about images on one side only; ``consequence`` says how missing ones count."""
+        notes = []
+        if self.missing:
+            notes.append(f"{self.missing} of {len(self.names)} images have no predictions; {consequence}")
+        if self.foreign:
+            notes.append(f"{self.foreign} predicted masks are of no image of the ground truth; they are left out")
+        return notes
+
+
+def pair_masks(truth: Path, result: Path) -> MaskPairs:
+    """Find the PNG files below two folders and pair them by file name.
+
+    Folders play no part, as in the official tool, unless a file name stands twice on a side; then paths below the two
+    folders must be equal.
+
+    Raises:
+        LabelError: None of the predictions is of an image of the ground truth.
+    """
+    sides = [[file for file in _files(folder) if file.suffix == ".png"] for folder in (truth, result)]
+    by_path = any(len({file.name for file in files}) < len(files) for files in sides)
+    keys = [[str(file) if by_path else file.name for file in files] for files in sides]
+    found = dict(zip(keys[1], sides[1], strict=True))
+    results = [found.get(key) for key in keys[0]]
+    foreign = len(found) - sum(file is not None for file in results)
+    if foreign and foreign == len(found):
+        raise LabelError(
+            f"{result}: none of its {foreign} masks (the first is {sides[1][0]}) is of an image of the ground truth "
+            f"{truth}; these may be results for another split"
+        )
+    return MaskPairs(
+        names=tuple(str(file.with_suffix("")) for file in sides[0]),
+        truths=tuple(truth / file for file in sides[0]),
+        results=tuple(file and result / file for file in results),
+        foreign=foreign,
+    )
+
+
+def check_shapes(truth: tuple[int, ...], result: tuple[int, ...], where: Path | str) -> None:
+    """Require two masks of an image to have the same height and width; ``where`` names the prediction.
+
+    Raises:
+        LabelError: They differ.
+    """
+    if truth[:2] != result[:2]:
+        raise LabelError(
+            f"{where}: {result[0]}x{result[1]} pixels (height x width), but the ground truth has {truth[0]}x{truth[1]};"
+            " write masks in the size of the images"
+        )
+
+
+def map_images(
+    function: Callable[[_Item], _Outcome],
+    items: Sequence[_Item],
+    processes: int | None = None,
+    *,
+    light: bool = False,
+) -> Iterator[_Outcome]:
+    """Apply a function to every image, in several processes where that pays; outcomes come in order.
+
+    Memory does not grow with the number of images. The processes are started afresh, so ``function`` must be one that
+    can be imported (or a :func:`functools.partial` of one), and so must the main module.
+
+    Args:
+        function: What to do with one image.
+        items: The images.
+        processes: How many to use; by default, and for few images, only this one.
+        light: Whether an image takes only a millisecond or two.
+
+    Yields:
+        The outcome of each item.
+
+    Raises:
+        InputError: A process was killed.
+    """
+    if processes is None or processes < 2 or len(items) < _WORTH_A_POOL * (_LIGHTER if light else 1):
+        keep_memory()
+        yield from map(function, items)
+        return
+    context = multiprocessing.get_context("spawn")
+    portions = iter([items[start : start + _PORTION] for start in range(0, len(items), _PORTION)])
+    work = functools.partial(_apply, function)
+    pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
+    try:
+        waiting = [pool.submit(work, portion) for portion in itertools.islice(portions, processes * _AHEAD)]
+        while waiting:
+            yield from waiting.pop(0).result()
+            waiting.extend(pool.submit(work, portion) for portion in itertools.islice(portions, 1))
+    except BrokenProcessPool:
+        raise InputError("a worker process was killed, perhaps for lack of memory; use --nproc 1") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def keep_memory() -> None:
+    """Have the memory of large arrays used again instead of given back to the system and cleared each time.
+
+    For every image arrays of a few megabytes come and go, and clearing their pages takes as long as all the rest. It
+    costs up to 256 MB that stay with the process. Without the GNU C library nothing happens.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        for setting, value in _ALLOCATION.items():
+            library.mallopt(setting, value)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    keep_memory()
+
+
+def _apply(function: Callable[[_Item], _Outcome], items: Sequence[_Item]) -> list[_Outcome]:
+    return [function(item) for item in items]
+
+
+def refuse_repeated(names: Sequence[str], where: str) -> None:
+    """Require names to be distinct.
+
+    Raises:
+        LabelError: One stands twice.
+    """
+    if len(set(names)) < len(names):
+        name = next(name for name, count in Counter(names).items() if count > 1)
+        raise LabelError(f"{where}: frame {name} appears twice; keep one of them")

@@ -1,0 +1,60 @@
+"""Decoded PNG files against Pillow."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from bdd100k_models.formats import png
+
+FORMS = {"L": (), "RGBA": (4,), "RGB": (3,), "P": (), "I;16": ()}
+
+
+def encode(mode: str, shape: tuple[int, int], seed: int) -> tuple[bytes, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    high = 65536 if mode == "I;16" else 256
+    pixels = rng.integers(0, high, (*shape, *FORMS[mode])).astype(np.uint16 if mode == "I;16" else np.uint8)
+    image = Image.fromarray(pixels) if mode != "P" else Image.fromarray(pixels).convert("P")
+    if mode == "P":
+        image.putdata(pixels.ravel().tolist())
+        image.putpalette(rng.integers(0, 256, 768).astype(np.uint8).tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue(), pixels
+
+
+@pytest.mark.parametrize("mode", list(FORMS))
+@given(st.tuples(st.integers(1, 20), st.integers(1, 20)), st.integers(0, 1 << 32))
+def test_pixels_are_kept(mode: str, shape: tuple[int, int], seed: int) -> None:
+    data, pixels = encode(mode, shape, seed)
+    channels = {"RGB": [2, 1, 0], "RGBA": [2, 1, 0, 3]}.get(mode)
+    decoded = png.decode_png(data)
+    assert decoded is not None and decoded.dtype == pixels.dtype
+    assert np.array_equal(decoded, pixels[..., channels] if channels else pixels)
+
+
+def test_a_gray_with_a_transparent_value() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(file, "PNG", transparency=5)
+    decoded = png.decode_png(file.getvalue())
+    assert decoded is not None and decoded.shape[:2] == (3, 4)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_damage_is_noticed(mode: str) -> None:
+    data, _ = encode(mode, (30, 40), 0)
+    for cut in (0, 7, 20, 33, len(data) // 2, len(data) - 12):
+        assert png.decode_png(data[:cut]) is None
+    assert png.decode_png(b"GIF89a" + data) is None
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_a_wrong_checksum_is_noticed(mode: str) -> None:
+    data, _ = encode(mode, (30, 40), 0)
+    middle = len(data) // 2
+    assert png.decode_png(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]) is None
