@@ -1,0 +1,118 @@
+"""Which videos a run is about: their frames in order, with every gap and mix-up noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bdd100k_models.datasets.images import ImageItem, ImageSet, find_labels, images_of_folder, split_images
+from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.formats.scalabel import Frame, load_frames
+from bdd100k_models.tasks import IMAGE_SIZE, Task
+
+
+def videos_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
+    """Take the videos of a split: those its labels list, or its whole folder where there are none.
+
+    Raises:
+        InputError: There is no such split.
+        MissingFileError: Neither labels nor images are there.
+        LabelError: The labels are broken: frames out of order, twice, or of no video.
+    """
+    image_dir = split_images(task, data_root, split)
+    labels = find_labels(task, data_root, split)
+    if labels is None:
+        return videos_of_folder(image_dir, IMAGE_SIZE)
+    return videos_of_labels(labels, image_dir)
+
+
+def videos_of_folder(folder: Path, expected_size: tuple[int, int] | None = None) -> ImageSet:
+    """Take each sub-folder as a video of its pictures, by name; or the folder itself where it has no sub-folder.
+
+    Raises:
+        MissingFileError: There is no such folder, or no picture in it or in one of its sub-folders.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder of images")
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    items: list[ImageItem] = []
+    for video in folders or [folder]:
+        items += _frames(video.name or "video", [item.path for item in images_of_folder(video).items])
+    return ImageSet(tuple(items), None, expected_size, str(folder))
+
+
+def videos_of_labels(labels: Path, image_dir: Path) -> ImageSet:
+    """Take the videos that labels list: JSON files of one video or several, or folders of bitmasks.
+
+    Frames are taken in the order of their ``frameIndex``, in which the files list them.
+
+    Raises:
+        MissingFileError: There is nothing at ``labels``.
+        LabelError: See :func:`frames_by_video`.
+    """
+    items: list[ImageItem] = []
+    bitmasks = sorted(path for path in labels.iterdir() if path.is_dir()) if labels.is_dir() else []
+    if bitmasks:
+        for folder in bitmasks:
+            names = [path.with_suffix(".jpg").name for path in sorted(folder.glob("*.png"))]
+            items += _frames(folder.name, [image_dir / folder.name / name for name in names])
+    else:
+        for video, frames in frames_by_video(load_frames(labels), str(labels)).items():
+            items += _frames(video, [_frame_path(image_dir, video, frame.name) for frame in frames])
+    if not items:
+        raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
+    return ImageSet(tuple(items), labels, IMAGE_SIZE, str(labels))
+
+
+def frames_by_video(frames: Iterable[Frame], where: str) -> Mapping[str, list[Frame]]:
+    """Sort frames out by video, in the order in which the videos first occur.
+
+    Args:
+        frames: Frames with ``videoName`` and ``frameIndex``.
+        where: The labels, for errors.
+
+    Raises:
+        LabelError: A frame names no video or no index, an index does not grow, one is left out, or a track is twice in
+            a frame.
+    """
+    videos: dict[str, list[Frame]] = {}
+    for frame in frames:
+        if frame.videoName is None or frame.frameIndex is None:
+            lacking = "videoName" if frame.videoName is None else "frameIndex"
+            raise LabelError(f"{where}: frame {frame.name} has no {lacking}; labels of videos need it")
+        known = videos.setdefault(frame.videoName, [])
+        if known:
+            _check_order(known[-1], frame, where)
+        _check_tracks(frame, where)
+        known.append(frame)
+    return videos
+
+
+def _check_order(before: Frame, frame: Frame, where: str) -> None:
+    assert before.frameIndex is not None and frame.frameIndex is not None
+    if frame.frameIndex <= before.frameIndex:
+        raise LabelError(
+            f"{where}: video {frame.videoName}: frameIndex {frame.frameIndex} of {frame.name} comes after "
+            f"{before.frameIndex}; sort the frames"
+        )
+    if frame.frameIndex != before.frameIndex + 1:
+        raise LabelError(
+            f"{where}: video {frame.videoName}: frames {before.frameIndex + 1} to {frame.frameIndex - 1} are missing; "
+            "a frame without objects has an empty list of labels"
+        )
+
+
+def _check_tracks(frame: Frame, where: str) -> None:
+    ids = [label.id for label in frame.labels or ()]
+    if len(set(ids)) < len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise LabelError(f"{where}: frame {frame.name}: track {twice} is there twice; a track is once in a frame")
+
+
+def _frames(video: str, paths: Iterable[Path]) -> list[ImageItem]:
+    return [ImageItem(f"{video}/{path.name}", path, video, position) for position, path in enumerate(paths)]
+
+
+def _frame_path(image_dir: Path, video: str, name: str) -> Path:
+    """Return a frame's file; labels name frames with or without their video's folder."""
+    return image_dir / video / Path(name).name

@@ -1,0 +1,304 @@
+"""Videos with tracks, read as downloaded: whole for tests, in pairs of frames for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.datasets.base_video_dataset import BaseVideoDataset
+from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.registry import DATASETS
+from pycocotools import mask as coco_mask
+
+from bdd100k_models.datasets.categories import canonical_category
+from bdd100k_models.datasets.detection import _instances
+from bdd100k_models.datasets.video_images import frames_by_video
+from bdd100k_models.errors import ConfigError, LabelError
+from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
+from bdd100k_models.formats.coco import load_any_frames
+from bdd100k_models.formats.rle import encode_labels
+from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames
+from bdd100k_models.tasks import IMAGE_SIZE, TASKS, get_task
+
+Record = dict[str, Any]
+
+
+def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area: float = 0.0) -> list[list[Record]]:
+    """Read the frames of videos with their tracks.
+
+    Args:
+        labels: A file of frames, a folder of such files (as the data set has them: one a video), or a folder of
+            folders of bitmasks. Run lengths hold the same as bitmasks, which are all opened, and are read faster.
+        image_dir: The folder of the videos' folders.
+        classes: Names, in the order of the labels' numbers.
+        min_area: Boxes with fewer square pixels are left out.
+
+    Returns:
+        The frames of each video, in order. A frame has ``img_path``, ``img_id`` (its number among all), ``name``,
+        ``height``, ``width``, ``video_id`` (the video's number), ``frame_id`` (position in the video, from 0),
+        ``frame_index`` (as the labels have it), ``video_length`` and ``instances``: ``bbox`` (exclusive corners),
+        ``bbox_label``, ``ignore_flag``, ``instance_id`` (the track's number in its video, from 1) and, where the labels
+        have masks, ``mask`` (COCO's run lengths), whose bounds the box then is.
+
+    Raises:
+        MissingFileError: There are no labels.
+        LabelError: They hold no frames, name an unknown category, or break the order of frames or tracks
+            (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`).
+    """
+    label_of = {name: index for index, name in enumerate(classes)}
+    videos: list[list[Record]] = []
+    count = 0
+    source = _bitmask_videos(labels) if _has_folders(labels) else load_frames(labels)
+    for name, frames in frames_by_video(source, str(labels)).items():
+        numbers: dict[str, int] = {}
+        records = []
+        for position, frame in enumerate(frames):
+            for label in frame.labels or ():
+                # the first is 1: other tools take 0 for no track
+                numbers.setdefault(str(label.id), len(numbers) + 1)
+            record = _record(frame, image_dir / name / Path(frame.name).name, label_of, numbers, labels, min_area)
+            record |= {"img_id": count, "video_id": len(videos), "frame_id": position, "video_length": len(frames)}
+            records.append(record | {"frame_index": frame.frameIndex})
+            count += 1
+        videos.append(records)
+    if not videos:
+        raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
+    return videos
+
+
+def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area: float = 0.0) -> list[list[Record]]:
+    """Read single images as videos of one frame; their objects are numbered from 1.
+
+    Objects of classes that are only known to other tasks, such as traffic lights, are left out.
+
+    Args:
+        labels: A file of frames, COCO JSON, or a folder of bitmasks.
+        image_dir: The folder of the images.
+        classes: Names, in the order of the labels' numbers.
+        min_area: Boxes with fewer square pixels are left out.
+
+    Returns:
+        As :func:`read_videos`.
+
+    Raises:
+        MissingFileError: There are no labels.
+        LabelError: They name an unknown category.
+    """
+    label_of = {name: index for index, name in enumerate(classes)}
+    elsewhere = set(TASKS["det"].categories) - label_of.keys()
+    videos = []
+    source = _bitmask_frames(labels) if _has_bitmasks(labels) else load_any_frames(labels)
+    for count, frame in enumerate(source):
+        frame.labels = [label for label in frame.labels or () if canonical_category(label.category)[0] not in elsewhere]
+        numbers = {str(label.id): number for number, label in enumerate(frame.labels, 1)}
+        record = _record(frame, image_dir / frame.name, label_of, numbers, labels, min_area)
+        record |= {"img_id": count, "video_id": count, "frame_id": 0, "video_length": 1, "frame_index": 0}
+        videos.append([record])
+    return videos
+
+
+def _has_folders(labels: Path) -> bool:
+    return labels.is_dir() and any(path.is_dir() for path in labels.iterdir())
+
+
+def _has_bitmasks(labels: Path) -> bool:
+    return labels.is_dir() and any(labels.glob("*.png"))
+
+
+def _bitmask_videos(labels: Path) -> Iterator[Frame]:
+    for folder in sorted(path for path in labels.iterdir() if path.is_dir()):
+        for frame in _bitmask_frames(folder):
+            frame.videoName = folder.name
+            # the files of the data set count from 1
+            frame.frameIndex = int(frame.name.removesuffix(".jpg").rpartition("-")[2]) - 1
+            yield frame
+
+
+def _bitmask_frames(folder: Path) -> Iterator[Frame]:
+    """Read a folder of bitmasks as frames with run lengths; a pixel of each object tells what it is."""
+    names = {number: name for name, number in TASKS["mots"].category_ids.items()}
+    for path in sorted(folder.glob("*.png")):
+        bitmask = read_bitmask(path)
+        height, width = bitmask.ids.shape
+        present, first = np.unique(bitmask.ids, return_index=True)
+        categories, flags = bitmask.category.ravel()[first].tolist(), bitmask.attributes.ravel()[first].tolist()
+        masks = encode_labels(bitmask.ids.astype(np.int32))
+        yield Frame(
+            path.with_suffix(".jpg").name,
+            size=ImageSize(width, height),
+            labels=[
+                Label(
+                    number,
+                    category=names.get(category, str(category)),
+                    attributes={"crowd": bool(flag & CROWD), "ignored": bool(flag & IGNORED)},
+                    rle=masks[number],
+                )
+                for number, category, flag in zip(present.tolist(), categories, flags, strict=True)
+                if number
+            ],
+        )
+
+
+def _record(
+    frame: Frame, path: Path, label_of: dict[str, int], numbers: Mapping[str, int], labels: Path, min_area: float
+) -> Record:
+    height, width = (frame.size.height, frame.size.width) if frame.size else IMAGE_SIZE
+    instances = [
+        instance | {"instance_id": numbers[str(label.id)]}
+        for label in frame.labels or ()
+        for instance in _instance(frame, label, label_of, (width, height), labels)
+        if _area(instance["bbox"]) >= min_area
+    ]
+    return {"img_path": str(path), "name": frame.name, "height": height, "width": width, "instances": instances}
+
+
+def _instance(
+    frame: Frame, label: Label, label_of: dict[str, int], size: tuple[int, int], labels: Path
+) -> list[dict[str, Any]]:
+    """Return a label's object as a list of one, or of none where it lies outside or is too small."""
+    mask = {}
+    if label.rle is not None:
+        mask = {"mask": {"size": list(label.rle.size), "counts": label.rle.counts}}
+        x, y, width, height = coco_mask.toBbox(mask["mask"]).tolist()
+        label.box2d = Box2D(x, y, x + width - 1, y + height - 1)
+    alone = Frame(frame.name, labels=[label])
+    return [instance | mask for instance in _instances(alone, label_of, size, labels)]
+
+
+def _area(box: list[float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _metainfo(task: str) -> dict[str, Any]:
+    row = get_task(task)
+    return {"classes": row.categories, "palette": row.palette}
+
+
+@DATASETS.register_module()
+class BDD100KVideoDataset(BaseVideoDataset):  # type: ignore[misc]
+    """Whole videos, frame by frame, for mmengine's test loop; ``ann_file`` is a folder of JSON files, one a video.
+
+    Use it with mmdet's ``TrackImgSampler``, which gives each process whole videos.
+
+    Args:
+        task: ``mot`` or ``mots``: whose classes.
+        options: Of mmdet's data set; ``ann_file`` and ``data_prefix`` (``img``) are needed.
+    """
+
+    def __init__(self, task: str = "mot", **options: Any) -> None:
+        super().__init__(metainfo=_metainfo(task), **options)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the videos.
+
+        Returns:
+            One dict a video: ``video_id``, ``video_length`` and ``images``, the records of :func:`read_videos`.
+
+        Raises:
+            MissingFileError: There are no labels.
+            LabelError: See :func:`read_videos`.
+        """
+        # the metric reads the same files again
+        self._metainfo |= {"ann_file": str(self.ann_file), "image_dir": str(self.data_prefix["img"])}
+        videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), self._metainfo["classes"])
+        return [
+            {"video_id": number, "video_length": len(records), "images": records}
+            for number, records in enumerate(videos)
+        ]
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Keep every frame: a tracker sees all of a video."""
+        return list(self.data_list)
+
+
+@DATASETS.register_module()
+class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
+    """Pairs of a key frame and one near it, with the same tracks, for training.
+
+    Every frame with an object is the key of one pair an epoch. The other frame is drawn from those at most
+    ``frame_range`` away, with or without objects, and never the key itself. Single images can be mixed in: they are
+    their own partners. A sample is a dict of lists, of the key and of its partner, with ``key_frame_flags``.
+
+    Args:
+        task: ``mot`` or ``mots``: whose classes.
+        frame_range: How far away in frames a partner may be.
+        still: ``ann_file`` and ``data_prefix`` of single images to mix in.
+        keep_unmatched: Also give pairs that share no track; otherwise another key is drawn instead.
+        min_area: Boxes with fewer square pixels are left out.
+        options: Of mmengine's data set; ``ann_file`` and ``data_prefix`` (``img``) are needed.
+
+    Raises:
+        ConfigError: ``frame_range`` is less than 1.
+        MissingFileError: There are no labels.
+        LabelError: See :func:`read_videos`; or no frame has an object.
+    """
+
+    def __init__(
+        self,
+        task: str = "mot",
+        frame_range: int = 3,
+        still: dict[str, Any] | None = None,
+        keep_unmatched: bool = False,
+        min_area: float = 0.0,
+        **options: Any,
+    ) -> None:
+        if frame_range < 1:
+            raise ConfigError(f"frame_range is {frame_range}; it must be at least 1")
+        self.frame_range = frame_range
+        self.still = still
+        self.keep_unmatched = keep_unmatched
+        self.min_area = min_area
+        super().__init__(metainfo=_metainfo(task), **options)
+
+    def load_data_list(self) -> list[Record]:
+        """Read the frames of all videos, one after the other, and then the single images."""
+        classes = self._metainfo["classes"]
+        videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), classes, self.min_area)
+        if self.still is not None:
+            root = Path(self.data_root or "")
+            labels, images = root / self.still["ann_file"], root / self.still["data_prefix"]["img"]
+            videos += read_stills(labels, images, classes, self.min_area)
+        records = [record for video in videos for record in video]
+        self._keys = np.array([index for index, record in enumerate(records) if _tracks(record)], dtype=np.int64)
+        if not len(self._keys):
+            raise LabelError(f"{self.ann_file}: no frame has an object of the classes; training needs labelled frames")
+        return records
+
+    @force_full_init
+    def __len__(self) -> int:
+        """Return the number of key frames."""
+        return len(self._keys)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Draw the partner of a key frame and run the pipeline.
+
+        Returns:
+            What the pipeline returns; None where the two share no track, which makes mmengine draw another key.
+        """
+        index = int(self._keys[idx])
+        key = self.get_data_info(index)
+        partner = self.get_data_info(index + self._draw_offset(key["frame_id"], key["video_length"]))
+        if not self.keep_unmatched and not _tracks(key) & _tracks(partner):
+            return None
+        pair = {name: [value, partner[name]] for name, value in key.items()}
+        return self.pipeline(pair | {"key_frame_flags": [True, False]})
+
+    def _draw_offset(self, position: int, length: int) -> int:
+        """Return how far away the partner of a frame is; 0 only in a video of one frame."""
+        offsets = [
+            offset
+            for offset in range(-self.frame_range, self.frame_range + 1)
+            if offset and 0 <= position + offset < length
+        ]
+        return int(np.random.choice(offsets)) if offsets else 0  # noqa: NPY002  # mmengine seeds this generator
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the classes of a key frame's objects."""
+        return [instance["bbox_label"] for instance in self.get_data_info(int(self._keys[idx]))["instances"]]
+
+
+def _tracks(record: Record) -> set[int]:
+    """Return the tracks of a frame that are to be learned from."""
+    return {instance["instance_id"] for instance in record["instances"] if not instance["ignore_flag"]}

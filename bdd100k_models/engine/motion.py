@@ -1,0 +1,106 @@
+"""A motion tracker behind any detector or instance model: the simplest way to tracks, and a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import bdd100k_models.registry  # noqa: F401  (mends what mmdet imports)
+
+# isort: split
+from mmdet.registry import MODELS
+from mmdet.structures import TrackDataSample
+from mmengine.structures import InstanceData
+
+from bdd100k_models.errors import InputError
+from bdd100k_models.tasks import TASKS
+
+_KALMAN = {"type": "KalmanFilter"}
+
+#: mmdet's motion trackers by the names of their papers, with the settings these recommend.
+TRACKERS: Mapping[str, dict[str, Any]] = {
+    # Zhang et al., ByteTrack, ECCV 2022
+    "bytetrack": {
+        "type": "ByteTracker",
+        "motion": _KALMAN,
+        "obj_score_thrs": {"high": 0.6, "low": 0.1},
+        "init_track_thr": 0.7,
+        "weight_iou_with_det_scores": True,
+        "match_iou_thrs": {"high": 0.1, "low": 0.5, "tentative": 0.3},
+        "num_frames_retain": 30,
+    },
+    # Cao et al., Observation-Centric SORT, CVPR 2023
+    "ocsort": {
+        "type": "OCSORTTracker",
+        "motion": _KALMAN,
+        "obj_score_thr": 0.3,
+        "init_track_thr": 0.7,
+        "weight_iou_with_det_scores": True,
+        "match_iou_thr": 0.3,
+        "num_tentatives": 3,
+        "vel_consist_weight": 0.2,
+        "vel_delta_t": 3,
+        "num_frames_retain": 30,
+    },
+}
+
+
+class MotionTracking(nn.Module):
+    """Finds objects in each frame by itself and links them by how their boxes move.
+
+    Args:
+        detector: A detector or instance model of mmdet, ready to run.
+        tracker: One of :data:`TRACKERS`.
+        classes: Labels below this number are tracked; a detector's traffic lights and signs are not.
+
+    Raises:
+        InputError: There is no such tracker.
+    """
+
+    def __init__(self, detector: nn.Module, tracker: str, classes: int = len(TASKS["mot"].categories)) -> None:
+        super().__init__()
+        if tracker not in TRACKERS:
+            raise InputError(f"there is no tracker {tracker!r}; the trackers are {', '.join(TRACKERS)}")
+        self.detector = detector
+        self.data_preprocessor: Any = detector.data_preprocessor
+        self.tracker: Any = MODELS.build(TRACKERS[tracker])
+        self.classes = classes
+        self._video: Path | None = None
+        self._frame = 0
+
+    @torch.no_grad()
+    def forward(self, inputs: torch.Tensor, data_samples: list[Any], mode: str = "predict") -> list[TrackDataSample]:
+        """Track the objects of the next frames of a video.
+
+        Args:
+            inputs: Images (N, 3, H, W), normalised and padded.
+            data_samples: One a frame, with ``img_path``; a frame of another folder begins a new video.
+            mode: Only ``predict``.
+
+        Returns:
+            One sample a frame: ``pred_instances`` as the detector found them, and ``pred_track_instances`` with
+            ``bboxes`` (n, 4), ``scores``, ``labels``, ``instances_id`` (from 0 in each video) and, behind an instance
+            model, ``masks`` bool (n, height, width).
+        """
+        results = []
+        for sample in self.detector(inputs, data_samples, mode=mode):
+            video = Path(sample.img_path).parent
+            self._frame = self._frame + 1 if video == self._video else 0
+            self._video = video
+            sample.set_metainfo({"frame_id": self._frame})
+            found = sample.pred_instances
+            sample.pred_instances = found[found.labels < self.classes]
+            sample.pred_track_instances = self._track(sample)
+            results.append(TrackDataSample(video_data_samples=[sample]))
+        return results
+
+    def _track(self, sample: Any) -> InstanceData:
+        if self._frame == 0:
+            self.tracker.reset()
+        tracks: InstanceData = self.tracker.track(data_sample=sample)
+        kept: InstanceData = tracks[tracks.instances_id >= 0]
+        return kept

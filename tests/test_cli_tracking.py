@@ -1,0 +1,165 @@
+"""Tracking through the command line, with the shipped detector behind a motion tracker: no weights but ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bdd100k_models.datasets.synth import generate_videos
+from bdd100k_models.engine.motion import TRACKERS, MotionTracking
+from bdd100k_models.errors import InputError
+from det_model import MODEL, environment, make_checkpoint, run
+
+FRAMES = 4
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tracking") / "data"
+    generate_videos(folder, {"val": 3}, frames=FRAMES, seed=2, size=(640, 360), tasks=["mot"], nproc=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flags(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+    """How every run is made: random weights that are sure of what they see."""
+    weights = make_checkpoint(tmp_path_factory.mktemp("weights") / "random.pth")
+    return ["--tracker", "bytetrack", "--data-root", root, "--checkpoint", weights]
+
+
+@pytest.fixture(scope="module")
+def reference(flags: list[str | Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reference")
+    done = run("test", "mot", MODEL, *flags, "--format-dir", out, "--eval", "--show-dir", out / "drawn")
+    # the frames are smaller than those of the data set, which is said of each
+    assert done.returncode == 1, done.stderr
+    assert "640x360 pixels instead of 1280x720" in done.stderr and "OVERALL" in done.stdout
+    return out
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "box_track").iterdir())}
+
+
+def test_a_file_and_a_movie_for_each_video(reference: Path, root: Path) -> None:
+    videos = sorted(path.name for path in (root / "images/track/val").iterdir())
+    assert list(results(reference)) == [f"{video}.json" for video in videos]
+    ids = set()
+    for video in videos:
+        frames = json.loads((reference / f"box_track/{video}.json").read_text())
+        assert [frame["frameIndex"] for frame in frames] == list(range(FRAMES))
+        assert {frame["videoName"] for frame in frames} == {video}
+        ids |= {label["id"] for frame in frames for label in frame["labels"]}
+        assert (reference / f"drawn/{video}.mp4").stat().st_size > 1000
+        assert len(list((reference / "drawn" / video).iterdir())) == FRAMES
+    assert "0" in ids
+
+
+def test_two_processes_write_the_same_bytes(reference: Path, flags: list[str | Path], tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "bdd100k_models.cli"]
+    command = [*launcher, "test", "mot", MODEL, *flags, "--format-dir", tmp_path, "--launcher", "pytorch"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment(), check=False)
+    assert "12 images" in done.stdout, done.stderr
+    assert results(tmp_path) == results(reference)
+
+
+def test_a_run_that_was_cut_short_goes_on_with_the_unfinished_video(
+    reference: Path, root: Path, flags: list[str | Path], tmp_path: Path
+) -> None:
+    victim = sorted((root / "images/track/val").iterdir())[1] / "hidden"
+    frame = sorted(victim.parent.glob("*.jpg"))[2]
+    frame.rename(victim)
+    try:
+        assert run("test", "mot", MODEL, *flags, "--format-dir", tmp_path).returncode == 1
+    finally:
+        victim.rename(frame)
+    assert results(tmp_path) != results(reference)
+    # the missing frame is like one that a kill left out: its video is run again from its beginning
+    assert run("test", "mot", MODEL, *flags, "--format-dir", tmp_path, "--resume").returncode == 1
+    assert results(tmp_path) == results(reference)
+
+
+def test_a_missing_frame_is_an_empty_one_and_is_named(root: Path, flags: list[str | Path], tmp_path: Path) -> None:
+    folder = sorted((root / "images/track/val").iterdir())[0]
+    frame = sorted(folder.glob("*.jpg"))[0]
+    frame.rename(frame.with_suffix(".hidden"))
+    try:
+        done = run("test", "mot", MODEL, *flags, "--tracker", "ocsort", "--format-dir", tmp_path)
+    finally:
+        frame.with_suffix(".hidden").rename(frame)
+    assert done.returncode == 1 and f"{frame.name}: no such file" in done.stderr
+    frames = json.loads((tmp_path / f"box_track/{folder.name}.json").read_text())
+    assert frames[0]["labels"] == [] and len(frames) == FRAMES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["test", "det", MODEL, "--tracker", "bytetrack"], "--tracker is for mot and mots"),
+        (["test", "mot", MODEL], "no such model or config of mot"),
+        (["test", "mot", MODEL, "--tracker", "ocsort", "--batch-size", "2"], "--batch-size 2"),
+    ],
+)
+def test_what_cannot_work_is_one_line(root: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = run(*arguments, "--data-root", root, "--format-dir", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+# ------------------------------------------------------------------------------------------------------ the wrapper
+
+
+class Detector(torch.nn.Module):
+    """Finds what it is told to."""
+
+    data_preprocessor = None
+
+    def forward(self, inputs: torch.Tensor, data_samples: list[Any], mode: str) -> list[Any]:
+        for boxes, sample in zip(inputs, data_samples, strict=True):
+            from mmengine.structures import InstanceData
+
+            count = len(boxes)
+            sample.pred_instances = InstanceData(
+                bboxes=boxes[:, :4], scores=torch.full((count,), 0.9), labels=boxes[:, 4].long()
+            )
+        return data_samples
+
+
+def frame(path: str) -> Any:
+    from mmdet.structures import DetDataSample
+
+    return DetDataSample(metainfo={"img_path": path})
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_ids_follow_boxes_and_begin_anew_with_a_video(tracker: str) -> None:
+    model = MotionTracking(Detector(), tracker)
+    seen: dict[str, list[list[int]]] = {}
+    for video in ("a", "b"):
+        for step in range(5):
+            boxes = torch.tensor(
+                [[10.0 + 3 * step, 10, 60 + 3 * step, 60, 2], [300, 300, 380 - step, 380, 2], [50, 50, 90, 90, 9]]
+            )
+            sample = frame(f"{video}/{step}.jpg")
+            (track,) = model(boxes[None], [sample])
+            found = track[0].pred_track_instances
+            order = found.bboxes[:, 0].argsort()
+            seen.setdefault(video, []).append(found.instances_id[order].tolist())
+            assert (found.labels == 2).all()
+    assert seen["a"] == seen["b"]
+    assert seen["a"][0] == seen["a"][-1] and len(set(seen["a"][0])) == 2
+
+
+def test_an_unknown_tracker_and_empty_frames() -> None:
+    with pytest.raises(InputError, match="bytetrack, ocsort"):
+        MotionTracking(Detector(), "sort")
+    model = MotionTracking(Detector(), "bytetrack")
+    for step in range(3):
+        (track,) = model(torch.zeros(1, 0, 5), [frame(f"a/{step}.jpg")])
+        assert len(track[0].pred_track_instances) == 0
