@@ -15,14 +15,25 @@ compat.activate()
 #: The library whose types a config names when it does not say so.
 DEFAULT_SCOPE = "mmdet"
 
+#: What this package adds to the registries of one library alone, imported with that library.
+_ADDITIONS = {"mmpose": ("bdd100k_models.models.pose_codecs",)}
+
 with without_import_remarks():
     from mmdet.utils import register_all_modules
 
     register_all_modules(init_default_scope=False)
 
-from bdd100k_models.datasets import detection, tagging  # noqa: E402, F401
+from bdd100k_models.datasets import (  # noqa: E402
+    detection,  # noqa: F401
+    instances,  # noqa: F401
+    panoptic,  # noqa: F401
+    pose,  # noqa: F401
+    pose_transforms,  # noqa: F401
+    semantic,  # noqa: F401
+    tagging,  # noqa: F401
+)
 from bdd100k_models.engine import hooks, metric  # noqa: E402, F401
-from bdd100k_models.models import dla  # noqa: E402, F401
+from bdd100k_models.models import dla, pcan, qdtrack  # noqa: E402, F401
 
 
 def enter_scope(scope: str | None) -> None:
@@ -35,4 +46,6 @@ def enter_scope(scope: str | None) -> None:
     scope = scope or DEFAULT_SCOPE
     with without_import_remarks():
         importlib.import_module(f"{scope}.datasets")
+        for module in _ADDITIONS.get(scope, ()):
+            importlib.import_module(module)
     init_default_scope(scope)

@@ -141,6 +141,7 @@ class Task:
         labels: Label files or folders of a split, below the data root, in the order in which they are looked for.
         metric: The key of the official result that ranks models.
         description: One sentence on the size of the data.
+        videos: Whether the images are frames of videos, in a folder each.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Task:
     labels: tuple[str, ...]
     metric: str
     description: str
+    videos: bool = False
 
     @property
     def palette(self) -> tuple[RGB, ...]:
@@ -283,6 +285,7 @@ _TABLE = (
         labels=("labels/box_track_20/{split}",),
         metric="mMOTA",
         description="2K videos with boxes of 8 categories followed through time",
+        videos=True,
     ),
     Task(
         name="mots",
@@ -293,8 +296,9 @@ _TABLE = (
         first_id=1,
         images="images/seg_track_20/{split}",
         labels=("labels/seg_track_20/bitmasks/{split}", "labels/seg_track_20/rles/{split}"),
-        metric="mMOTSA",
+        metric="mMOTA",
         description="223 videos with masks of 8 categories followed through time",
+        videos=True,
     ),
 )
 

@@ -48,11 +48,13 @@ def build_weightless(monkeypatch: pytest.MonkeyPatch) -> Callable[[Config], torc
     """Build the model of a config without its weights, which costs no memory."""
 
     def build(config: Config) -> torch.nn.Module:
-        from mmengine.registry import MODELS, init_default_scope
+        from mmengine.registry import MODELS
+
+        from bdd100k_models.registry import enter_scope
 
         # stochastic depth reads its rates back as numbers, which tensors without data cannot give
         monkeypatch.setattr(torch, "linspace", functools.partial(torch.linspace, device="cpu"))
-        init_default_scope(config.default_scope)
+        enter_scope(config.default_scope)
         with torch.device("meta"):
             return MODELS.build(config.model)
 

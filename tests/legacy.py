@@ -22,7 +22,15 @@ GPUS = 8  # the published models were trained on eight
 ABSENT = "absent"
 
 #: Published configs that no row of the tables names, by task.
-WITHOUT_ROW: dict[str, tuple[str, ...]] = {}
+WITHOUT_ROW: dict[str, tuple[str, ...]] = {
+    "sem_seg": (
+        "deeplabv3+_r50-d8_769x769_40k_bdd100k",
+        "deeplabv3_r50-d8_769x769_40k_bdd100k",
+        "fcn_r50-d8_769x769_40k_bdd100k",
+        "nonlocal_r50-d8_512x1024_40k_bdd100k",
+        "pointrend_r50_512x1024_40k_bdd100k",
+    ),
+}
 
 
 @functools.cache
@@ -34,14 +42,27 @@ def _read(name: str) -> Any:
 
 
 def published_config(task: str, name: str) -> dict[str, Any]:
-    """Return a copy of the resolved config of mmcv 1.x that a model was published with."""
-    return copy.deepcopy(_read("legacy_configs.json.gz")[f"{task}/{name}"])
+    """Return a copy of the resolved config of mmcv 1.x that a model was published with.
+
+    The configs of models for twice the batch were never published: theirs is that of the plain model with twice the
+    images and, by the linear rule, twice the learning rate.
+    """
+    config: dict[str, Any] = copy.deepcopy(_read("legacy_configs.json.gz")[f"{task}/{_plain_name(name)}"])
+    if name != _plain_name(name):
+        config["data"]["samples_per_gpu"] *= 2
+        config["optimizer"]["lr"] *= 2
+        config["load_from"] = config["load_from"].replace(_plain_name(name), name)
+    return config
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("_32bs_", "_")
 
 
 def published_state(task: str, name: str) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return the dtype and shape of each tensor of a published checkpoint."""
     facts = _read("legacy_state_dicts.json.gz")
-    tensors = facts["state_dicts"][facts["models"][f"{task}/{name}"]]
+    tensors = facts["state_dicts"][facts["models"][f"{task}/{_plain_name(name)}"]]
     return {key: (dtype, tuple(shape)) for key, (dtype, shape) in tensors.items()}
 
 
@@ -71,6 +92,8 @@ def _model_facts(model: dict[str, Any]) -> Recipe:
     roi_head = model.get("roi_head") or {}
     if "num_stages" in roi_head and isinstance(roi_head["bbox_head"], dict):
         roi_head["bbox_head"] = [roi_head["bbox_head"]] * roi_head["num_stages"]
+    if "pretrained" in model:
+        model["backbone"]["init_cfg"] = {"type": "Pretrained", "checkpoint": model.pop("pretrained")}
     return dict(flatten(model, "model"))
 
 
@@ -113,8 +136,11 @@ def _published_steps(pipeline: list[dict[str, Any]], where: str) -> Recipe:
             order += facts.pop(f"{where}.steps")
         elif kind == "LoadImageFromFile":
             facts[f"{where}.load_float"] = step.pop("to_float32", False)
-        elif kind == "LoadAnnotations":
+        elif kind in ("LoadAnnotations", "LoadPanopticAnnotations"):
             assert step.pop("with_bbox") is True
+            facts |= {f"{where}.{part}": step.pop(f"with_{part}") for part in ("mask", "seg") if f"with_{part}" in step}
+        elif kind == "SegRescale":
+            facts[f"{where}.seg_scale"] = step.pop("scale_factor")
         elif kind == "Resize":
             scales = step.pop("img_scale")
             many = isinstance(scales[0], list)
@@ -139,7 +165,8 @@ def _published_steps(pipeline: list[dict[str, Any]], where: str) -> Recipe:
             facts["normalise.mean"], facts["normalise.std"] = step.pop("mean"), step.pop("std")
             facts["normalise.to_rgb"] = step.pop("to_rgb", True)
         elif kind == "Pad":
-            facts["pad_divisor"] = step.pop("size_divisor")
+            # with the values that mmdet 2 pads masks and maps of classes with
+            facts |= {"pad_divisor": step.pop("size_divisor"), "pad.mask": 0, "pad.seg": 255}
         elif kind == "Collect":
             facts[f"{where}.collects"] = step.pop("keys")
         else:
@@ -147,6 +174,10 @@ def _published_steps(pipeline: list[dict[str, Any]], where: str) -> Recipe:
             step.pop("keys", None)
         _finish(step, f"{where}: {kind}")
     return facts | {f"{where}.steps": order}
+
+
+#: What a pipeline of mmdet 2 hands on beside boxes and labels, by what it loads.
+_COLLECTED = {"mask": "gt_masks", "seg": "gt_semantic_seg"}
 
 
 def _published_data(split: str, data: dict[str, Any]) -> Recipe:
@@ -161,12 +192,14 @@ def _published_data(split: str, data: dict[str, Any]) -> Recipe:
         _finish(outer, where)
     facts |= _published_steps(data.pop("pipeline") + steps, where)
     facts[f"{where}.type"] = data.pop("type")
-    labels, images = data.pop("ann_file"), data.pop("img_prefix")
     root = "../data/bdd100k/"
-    assert labels.startswith(root) and images.startswith(root)
-    facts |= {f"{where}.root": root, f"{where}.labels": labels[len(root) :], f"{where}.images": images[len(root) :]}
+    folders = {"labels": "ann_file", "images": "img_prefix", "segments": "seg_prefix", "instances": "ins_ann_file"}
+    paths = {part: data.pop(key) for part, key in folders.items() if key in data}
+    assert all(path.startswith(root) for path in paths.values())
+    facts |= {f"{where}.root": root} | {f"{where}.{part}": path[len(root) :] for part, path in paths.items()}
     if split == "train":
-        assert facts.pop(f"{where}.collects") == ["img", "gt_bboxes", "gt_labels"]
+        extras = [key for part, key in _COLLECTED.items() if facts.get(f"{where}.{part}")]
+        assert facts.pop(f"{where}.collects") == ["img", "gt_bboxes", "gt_labels", *extras]
         # the base class's defaults
         facts |= {f"{where}.filter_empty": data.pop("filter_empty_gt", True), f"{where}.min_size": 32}
         facts |= {f"{where}.by_aspect_ratio": True}
@@ -226,16 +259,19 @@ def published_recipe(task: str, name: str) -> Recipe:
     assert config.pop("workflow") == [["train", 1]]
 
     facts |= flatten(config.pop("evaluation"), "evaluation")
-    facts |= flatten(config.pop("checkpoint_config"), "checkpoint")
+    facts |= flatten(config.pop("checkpoint_config", {}), "checkpoint")
     log = config.pop("log_config")
     facts["log.interval"] = log.pop("interval")
-    assert log.pop("hooks") == [{"type": "TextLoggerHook"}]
-    _finish(log, "log_config")
+    (text,) = log.pop("hooks")
+    assert text.pop("type") == "TextLoggerHook"
+    text.pop("by_epoch", None)  # how messages count changes no model
+    _finish(log | text, "log_config")
     facts |= _hook_facts(config.pop("custom_hooks"))
     facts |= {f"imports.{module}": True for module in config.pop("custom_imports", {}).get("imports", [])}
     facts |= {"distributed.backend": config.pop("dist_params")["backend"], "log.level": config.pop("log_level")}
     # the defaults of the original's set-up of processes
-    facts |= {"process.cudnn_benchmark": False, "process.start": "fork", "process.opencv_threads": 0}
+    facts |= {"process.start": "fork", "process.opencv_threads": 0}
+    facts["process.cudnn_benchmark"] = config.pop("cudnn_benchmark", False)
     facts |= {"load_from": config.pop("load_from"), "resume": bool(config.pop("resume_from"))}
     _finish(config, name)
     return facts
@@ -254,6 +290,8 @@ def _steps(pipeline: list[dict[str, Any]], where: str) -> Recipe:
             facts[f"{where}.load_float"] = step.pop("to_float32", False)
         elif kind == "LoadAnnotations":
             assert step.pop("with_bbox") is True
+        elif kind in ("LoadInstanceLabels", "LoadPanopticLabels"):
+            facts |= {f"{where}.{part}": True for part in ("mask", "seg")[: 1 + (kind == "LoadPanopticLabels")]}
         elif kind in ("Resize", "RandomChoiceResize", "RandomResize"):
             scales = step.pop("scales") if kind == "RandomChoiceResize" else [step.pop("scale")]
             facts[f"{where}.resize.sizes"] = [list(scale)[::-1] for scale in scales]
@@ -330,11 +368,18 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     assert inputs.pop("type") == "DetDataPreprocessor"
     facts: Recipe = {"normalise.mean": inputs.pop("mean"), "normalise.std": inputs.pop("std")}
     facts |= {"normalise.to_rgb": inputs.pop("bgr_to_rgb"), "pad_divisor": inputs.pop("pad_size_divisor")}
+    facts |= {"pad.mask": inputs.pop("mask_pad_value", 0), "pad.seg": inputs.pop("seg_pad_value", 255)}
+    padded = [part for part in ("mask", "seg") if inputs.pop(f"pad_{part}", False)]
     _finish(inputs, "data_preprocessor")
+    semantic = model.get("semantic_head")
     facts |= _model_facts(model)
 
     for split in ("train", "val", "test"):
         facts |= _data(split, config.pop(f"{split}_dataloader"))
+    assert padded == [part for part in ("mask", "seg") if facts.get(f"data.train.{part}")]
+    if semantic is not None:
+        # mmdet 3 shrinks the map of classes in the head, by the stride of the features that it begins with
+        facts["data.train.seg_scale"] = 0.25 / 2 ** semantic["start_level"]
     scaling = config.pop("auto_scale_lr")
     assert scaling.pop("enable") is False
     facts["data.train.total_batch"] = scaling.pop("base_batch_size")

@@ -235,9 +235,11 @@ def test_one_process_two_and_a_resumed_run_write_the_same(tmp_path: Path):
     (root / "labels/det_20").mkdir(parents=True)
     (root / "labels/det_20/det_val.json").write_text(json.dumps(frames))
     flags = ["--checkpoint", weights, "--data-root", root]
-    done = run("test", "tagging", name, *flags, "--format-dir", tmp_path / "one", "--show-dir", tmp_path / "drawn")
+    done = run(
+        "test", "tagging", name, *flags, "--format-dir", tmp_path / "one", "--eval", "--show-dir", tmp_path / "drawn"
+    )
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "drawn").iterdir())) == 5
+    assert "night" in done.stdout and len(list((tmp_path / "drawn").iterdir())) == 5
     assert json.loads((tmp_path / "one/results.json").read_text())["accuracy_top-5"] == 100
 
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "bdd100k_models.cli"]
@@ -264,11 +266,12 @@ def test_training_runs_validates_and_resumes(tmp_path: Path):
             frames.append({"name": f"{index}.jpg", "attributes": {"weather": TAGS["weather"][index]}})
         (root / "labels/det_20").mkdir(parents=True, exist_ok=True)
         (root / f"labels/det_20/det_{split}.json").write_text(json.dumps(frames))
-    flags = ["--data-root", root, "--work-dir", tmp_path / "run", "--seed", "1", "--device", "cpu", "--no-validate"]
+    flags = ["--data-root", root, "--work-dir", tmp_path / "run", "--seed", "1", "--device", "cpu"]
     options = ["--cfg-options", "train_dataloader.batch_size=2", "default_hooks.checkpoint.interval=1"]
     name = "resnet18_5x_224x224_weather_tag_bdd100k"
     done = run("train", "tagging", name, *flags, *options, "train_cfg.max_epochs=1")
     assert done.returncode == 0, done.stderr
+    assert "bdd100k/" in done.stdout + done.stderr
     done = run("train", "tagging", name, *flags, "--resume", *options, "train_cfg.max_epochs=2")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/epoch_2.pth").is_file()

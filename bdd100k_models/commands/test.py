@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bdd100k_models.commands import pose
 from bdd100k_models.errors import InputError, MissingFileError
 from bdd100k_models.tasks import SPLITS, TASKS, Task, get_task
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from bdd100k_models.engine.test import TestReport
 
 _PROBLEMS_SHOWN = 10
+
+#: With ``--tracker``: the task whose models find what is followed.
+_MODELS_OF = {"mot": "det", "mots": "ins_seg"}
 
 _EXAMPLES = """\
 examples:
@@ -67,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="FILE", help="weights: a file or URL (default: the config's load_from, from the zoo)"
     )
     _add_data_arguments(parser)
+    pose.add_arguments(parser)
     _add_output_arguments(parser)
     _add_running_arguments(parser)
 
@@ -78,6 +83,11 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--split", choices=SPLITS, help="split of the data set (default: val)")
     group.add_argument("--images", metavar="DIR", type=Path, help="a folder of pictures instead, without labels")
+    group.add_argument(
+        "--tracker",
+        choices=("bytetrack", "ocsort"),
+        help="follow what CONFIG_OR_NAME, a model of det (for mot) or ins_seg (for mots), finds by how it moves",
+    )
 
 
 def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +125,9 @@ def _add_running_arguments(parser: argparse.ArgumentParser) -> None:
         "--channels-last", action="store_true", help="faster memory layout; boxes of nearly equal scores may swap"
     )
     group.add_argument("--fuse-conv-bn", action="store_true", help="fold batch normalisation into convolutions")
+    group.add_argument(
+        "--aug-test", action="store_true", help="mean over six scales and their mirror images, for models of pixels"
+    )
     group.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     group.add_argument(
         "--cfg-options",
@@ -135,11 +148,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the verb; 0, or 1 when some images had problems."""
     task = get_task(args.task)
     _check_arguments(args)
-    from bdd100k_models.engine.config import load_config, parse_overrides
+    pose.check_arguments(task, args)
+    from bdd100k_models.engine.config import load_config, parse_overrides, use_views
     from bdd100k_models.zoo.records import resolve_config
 
-    path = resolve_config(task.name, args.config)
+    path = resolve_config(_MODELS_OF[task.name] if args.tracker else task.name, args.config)
     config = load_config(path, parse_overrides(args.cfg_options))
+    if args.aug_test:
+        use_views(config)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
 
     from bdd100k_models.engine import distributed
@@ -180,7 +196,10 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
         show_score_thr=args.show_score_thr,
         raw_file=args.out,
         outputs=result_format.outputs,
+        tracker=args.tracker,
     )
+    if task.name == "pose":
+        options.regions = pose.choose_regions(args, config, images, options)
     report = run_test(task, config, images, options)
     if report is None:
         return 0
@@ -196,17 +215,22 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--images names a folder of pictures; leave out --data-root and --split")
     if args.format_only and args.eval is not None:
         raise InputError("--format-only leaves out the scoring that --eval asks for; give one of them")
+    if args.tracker is not None and args.task not in _MODELS_OF:
+        raise InputError(f"--tracker is for {' and '.join(_MODELS_OF)}; leave it out for {args.task}")
     if args.workers is not None and args.workers < 0:
         raise InputError(f"--workers must be 0 or more, not {args.workers}")
 
 
 def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> ImageSet:
     from bdd100k_models.datasets.images import find_data_root, images_of_folder, images_of_labels, images_of_split
+    from bdd100k_models.datasets.video_images import videos_of_folder, videos_of_split
 
     if args.images is not None:
-        return images_of_folder(args.images)
+        return videos_of_folder(args.images) if task.videos else images_of_folder(args.images)
     dataset = config.test_dataloader.dataset
     root = find_data_root(args.data_root, dataset.get("data_root"))
+    if task.videos:
+        return videos_of_split(task, root, args.split or "val")
     # label files other than the task's own (a COCO conversion, say) are taken from the config
     configured = dataset.get("ann_file")
     own = {path for split in SPLITS for path in task.label_paths(split)}

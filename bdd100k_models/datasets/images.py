@@ -27,12 +27,16 @@ class ImageItem:
     """One image of a run.
 
     Attributes:
-        name: Its name in the output.
+        name: Its name in the output; of a frame of a video, below the video's name.
         path: Its file.
+        video: The video it is a frame of, if any.
+        position: Its place in the video, from 0.
     """
 
     name: str
     path: Path
+    video: str | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,24 @@ def find_labels(task: Task, data_root: Path, split: str) -> Path | None:
     return next((data_root / path for path in task.label_paths(split) if (data_root / path).exists()), None)
 
 
+def find_labels_in_any_form(task: Task, named: Path, data_root: Path) -> Path:
+    """Return labels that a config names, or where those of the task itself were not downloaded, another form of them.
+
+    Raises:
+        MissingFileError: There are none.
+    """
+    if named.exists():
+        return named
+    for split in SPLITS:
+        forms = [data_root / path for path in task.label_paths(split)]
+        if named in forms:
+            if found := find_labels(task, data_root, split):
+                return found
+            others = ", ".join(str(form) for form in forms if form != named)
+            raise MissingFileError(f"{named}: no such labels, nor {others}; download one of them")
+    raise MissingFileError(f"{named}: no such labels; check the path, or the data root")
+
+
 def images_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
     """Take the images of a split: those its label file lists, or its whole folder where there are no labels.
 
@@ -125,20 +147,31 @@ def images_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
         InputError: There is no such split.
         MissingFileError: Neither labels nor images are there.
     """
-    if split not in SPLITS:
-        raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
+    image_dir = split_images(task, data_root, split)
     label_file = find_labels(task, data_root, split)
-    image_dir = data_root / task.image_dir(split)
     if label_file is not None:
-        if not image_dir.is_dir():
-            raise MissingFileError(f"{image_dir}: no such folder; download the images, or name the right --data-root")
         return images_of_labels(label_file, image_dir)
-    if not image_dir.is_dir():
-        raise MissingFileError(
-            f"{data_root}: holds neither {task.label_path(split)} nor {task.image_dir(split)}; check --data-root"
-        )
     folder = images_of_folder(image_dir)
     return ImageSet(folder.items, None, IMAGE_SIZE, folder.source)
+
+
+def split_images(task: Task, data_root: Path, split: str) -> Path:
+    """Return the image folder of a split.
+
+    Raises:
+        InputError: There is no such split.
+        MissingFileError: The folder is not there.
+    """
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
+    image_dir = data_root / task.image_dir(split)
+    if image_dir.is_dir():
+        return image_dir
+    if find_labels(task, data_root, split) is not None:
+        raise MissingFileError(f"{image_dir}: no such folder; download the images, or name the right --data-root")
+    raise MissingFileError(
+        f"{data_root}: holds neither {task.label_path(split)} nor {task.image_dir(split)}; check --data-root"
+    )
 
 
 def read_image(path: Path, expected_size: tuple[int, int] | None = None) -> tuple[npt.NDArray[np.uint8], str | None]:

@@ -23,6 +23,7 @@ from bdd100k_models.errors import ConfigError, ImageError
 Regions: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _LOADING = ("LoadImageFromFile", "LoadImage")
+_REMARKS_SHOWN = 3
 
 
 @dataclass
@@ -52,7 +53,8 @@ class InferenceImages(Dataset[Batch]):
         batches: Indices of the images of each batch.
         pipeline: The config's test pipeline, which begins with ``LoadImageFromFile``.
         regions: For models that look at regions: what the pipeline is told about each region of an image, by the
-            image's name. None: each image is one sample.
+            image's name. None: each image is one sample. A region that a transform refuses (``ImageError``) is left
+            out, with a remark.
 
     Raises:
         ConfigError: The pipeline begins with something else, or cannot be built.
@@ -65,14 +67,14 @@ class InferenceImages(Dataset[Batch]):
         pipeline: Sequence[dict[str, Any]],
         regions: Regions | None = None,
     ) -> None:
-        if not pipeline or pipeline[0]["type"].rpartition(".")[2] not in _LOADING:
-            raise ConfigError("test_pipeline must begin with LoadImageFromFile")
+        loading, steps = _without_loading(pipeline)
         self.images = images
+        self.in_videos = loading is not pipeline[0]
         self.batches = batches
         self.regions = regions
-        self.as_float = bool(pipeline[0].get("to_float32", False))
+        self.as_float = bool(loading.get("to_float32", False))
         try:
-            self.transform = Compose([step for step in pipeline[1:] if step["type"] != "LoadAnnotations"])
+            self.transform = Compose(steps)
         except (KeyError, TypeError, AssertionError) as error:
             raise ConfigError(f"test_pipeline cannot be built ({error})") from None
 
@@ -88,22 +90,59 @@ class InferenceImages(Dataset[Batch]):
             except ImageError as error:
                 batch.failures[index] = Problem(name=item.name, message=str(error))
                 continue
-            if remark is not None:
-                batch.remarks[index] = Problem(name=item.name, message=remark, predicted=True)
+            remarks = [] if remark is None else [remark]
             batch.indices.append(index)
-            sample = {
+            sample: dict[str, Any] = {
                 "img": pixels.astype(np.float32) if self.as_float else pixels,
                 "img_path": str(item.path),
                 "img_id": index,
                 "img_shape": pixels.shape[:2],
                 "ori_shape": pixels.shape[:2],
             }
+            if item.video is not None:
+                sample |= {"frame_id": item.position, "video_id": item.video}
+            if self.in_videos:
+                # transforms for videos take lists, here of one frame
+                sample = {key: [value] for key, value in sample.items()}
             for region in [{}] if self.regions is None else self.regions.get(item.name, ()):
-                packed = self.transform(copy.deepcopy({**sample, **region}) if region else sample)
+                try:
+                    packed = self.transform({**sample, **copy.deepcopy(dict(region))})
+                except ImageError as error:
+                    remarks.append(str(error))
+                    continue
                 batch.owners.append(index)
                 batch.data["inputs"].append(packed["inputs"])
                 batch.data["data_samples"].append(packed["data_samples"])
+            if remarks:
+                batch.remarks[index] = Problem(name=item.name, message=_shorten(remarks), predicted=True)
         return batch
+
+
+def _shorten(remarks: Sequence[str]) -> str:
+    """Join remarks; of many, the first and how many more there are."""
+    shown = "; ".join(remarks[:_REMARKS_SHOWN])
+    return shown if len(remarks) <= _REMARKS_SHOWN else f"{shown}; and {len(remarks) - _REMARKS_SHOWN} more"
+
+
+def _without_loading(pipeline: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the step that loads an image, and the others; in pipelines for videos it stands in a broadcaster.
+
+    Raises:
+        ConfigError: The pipeline does not begin with that step.
+    """
+    first: dict[str, Any] = pipeline[0] if pipeline else {"type": ""}
+    if _kind(first) == "TransformBroadcaster" and first["transforms"]:
+        loading, *rest = first["transforms"]
+        steps = [{**first, "transforms": [step for step in rest if not _kind(step).endswith("Annotations")]}]
+    else:
+        loading, steps = first, []
+    if _kind(loading) not in _LOADING:
+        raise ConfigError("test_pipeline must begin with LoadImageFromFile")
+    return loading, steps + [step for step in pipeline[1:] if _kind(step) != "LoadAnnotations"]
+
+
+def _kind(step: Mapping[str, Any]) -> str:
+    return str(step["type"]).rpartition(".")[2]
 
 
 def _begin_worker(_: int) -> None:

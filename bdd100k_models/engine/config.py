@@ -39,6 +39,19 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
     return config
 
 
+def use_views(config: Config) -> None:
+    """Make a config's test pipeline give several views of each image, as its ``tta_pipeline`` says.
+
+    Raises:
+        InputError: The config has no such pipeline.
+    """
+    if "tta_pipeline" not in config:
+        raise InputError(
+            f"{Path(config.filename or 'the config').name}: has no tta_pipeline, which --aug-test needs; leave it out"
+        )
+    config.test_dataloader.dataset.pipeline = config.tta_pipeline
+
+
 def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
     """Parse ``KEY=VALUE`` words as OpenMMLab does: numbers, booleans, None, lists in brackets, else text.
 

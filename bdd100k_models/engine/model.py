@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,28 @@ def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False
 
     Args:
         model: The model.
-        batch: ``inputs``: uint8 images (3, height, width); ``data_samples``: one an image.
+        batch: ``inputs``: images (3, height, width); ``data_samples``: one an image. Either may be a list of views of
+            each image, for models that take the mean over them.
         channels_last: The layout that the model was prepared with.
 
     Returns:
         One dict an image, with the task's predictions.
     """
+    if _is_segmentor(model):
+        from bdd100k_models.engine.semantic import predict_class_maps
+
+        return predict_class_maps(model, batch, channels_last)
     preprocess: Any = model.data_preprocessor
     data = preprocess(batch, False)
     inputs = data["inputs"]
     if channels_last and isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
         data["inputs"] = inputs.contiguous(memory_format=torch.channels_last)
     samples = model(**data, mode="predict")
-    return [sample.to_dict() for sample in samples]
+    # a tracker answers with videos, here of one frame each
+    return [frame.to_dict() for sample in samples for frame in getattr(sample, "video_data_samples", [sample])]
+
+
+def _is_segmentor(model: nn.Module) -> bool:
+    """Tell whether a model is one of mmseg's, without importing that library for others."""
+    library = sys.modules.get("mmseg.models.segmentors")
+    return library is not None and isinstance(model, library.BaseSegmentor)

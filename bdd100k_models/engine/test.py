@@ -16,11 +16,12 @@ from mmengine.config import Config
 
 from bdd100k_models import __version__
 from bdd100k_models.datasets.images import ImageSet
-from bdd100k_models.datasets.loader import InferenceImages, Regions, load_batches
+from bdd100k_models.datasets.loader import Batch, InferenceImages, Regions, load_batches
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.checkpoint import file_digest
 from bdd100k_models.engine.model import inference_mode, predict, prepare_model
 from bdd100k_models.engine.shards import Problem, RunIdentity, Shards, ShardWriter
+from bdd100k_models.engine.sharing import share_work
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.formats.results import get_format
@@ -31,6 +32,7 @@ from bdd100k_models.visualization.gallery import Gallery
 
 _ERRORS_FILE = "errors.json"
 _FINISHED_FILE = "run.json"
+_REGIONS_AT_ONCE = 32  # of the original too
 
 
 @dataclass
@@ -52,6 +54,7 @@ class TestOptions:
         raw_file: Where to pickle the results as OpenMMLab 1.x did, if anywhere.
         outputs: Which outputs to write; those of the original where None.
         regions: For models that look at regions of an image: those regions.
+        tracker: For videos: the motion tracker that follows what the model, a detector then, finds.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -70,6 +73,7 @@ class TestOptions:
     raw_file: Path | None = None
     outputs: Collection[str] | None = None
     regions: Regions | None = None
+    tracker: str | None = None
 
     @property
     def uses_channels_last(self) -> bool:
@@ -136,11 +140,13 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
         fuse_conv_bn=options.fuse_conv_bn,
         channels_last=options.uses_channels_last,
     )
+    if options.tracker is not None:
+        from bdd100k_models.engine.motion import MotionTracking
+
+        model = MotionTracking(model, options.tracker)
     pipeline = config.test_dataloader.dataset.pipeline
     done = distributed.on_main(lambda: _prepare_output(shards, identity, options))
-    batches = _batches(len(images.items), options.batch_size, done)
-    # dealt out like cards, so that ranks stay level
-    mine = batches[distributed.rank() :: distributed.world_size()]
+    mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
     dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
     with shards.writer(distributed.rank()) as writer, _gallery(task, images, options) as gallery:
@@ -174,7 +180,7 @@ def _infer(
                 record = result_format.empty(dataset.images.expected_size or IMAGE_SIZE)
                 result_format.save_image(dataset.images.items[index].name, record, options.out_dir)
                 writer.append(index, record, problem)
-            samples = predict(model, batch.data, options.uses_channels_last) if batch.owners else []
+            samples = _predict(model, batch, options)
             for index in batch.indices:
                 own = [sample for owner, sample in zip(batch.owners, samples, strict=True) if owner == index]
                 record = result_format.encode(own)
@@ -187,6 +193,17 @@ def _infer(
             processed += count
             bar.advance(count * ranks)
     return processed
+
+
+def _predict(model: torch.nn.Module, batch: Batch, options: TestOptions) -> list[dict[str, Any]]:
+    """Return one prediction a sample; the regions of an image can be too many for one forward pass."""
+    count = len(batch.owners)
+    size = count if options.regions is None else _REGIONS_AT_ONCE
+    samples: list[dict[str, Any]] = []
+    for start in range(0, count, max(size, 1)):
+        part = {key: values[start : start + size] for key, values in batch.data.items()}
+        samples += predict(model, part, options.uses_channels_last)
+    return samples
 
 
 def _merge(
@@ -249,12 +266,6 @@ def _finished_report(
     return TestReport(result=results[0], images=count, labels=int(finished["labels"]))
 
 
-def _batches(count: int, size: int, done: set[int]) -> list[range]:
-    """Cut ``count`` images into batches and drop those that are wholly done."""
-    batches = [range(start, min(start + size, count)) for start in range(0, count, size)]
-    return [batch for batch in batches if any(index not in done for index in batch)]
-
-
 def _identity(
     task: Task, config: Config, images: ImageSet, options: TestOptions, result_format: ResultFormat
 ) -> RunIdentity:
@@ -268,6 +279,7 @@ def _identity(
     precision = "reduced" if options.amp else "full"
     precision += " fused" if options.fuse_conv_bn else ""
     precision += " channels last" if options.uses_channels_last else ""
+    precision += f" {options.tracker}" if options.tracker else ""
     return RunIdentity(
         task=task.name,
         model=model.hexdigest(),

@@ -80,8 +80,8 @@ def run_training(config: Config, options: TrainOptions) -> Path:
             load_weights(_bare(runner.model), options.weights)
             _keep_weights(runner.model)
         runner.train()
-    except ZooError:
-        raise
+    except ZooError as error:
+        raise _without_trace(error) from None
     except urllib.error.URLError as error:
         raise DownloadError(
             f"the backbone's weights ({', '.join(_pretrained(config.model))}) cannot be fetched ({error.reason}); "
@@ -95,6 +95,12 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         raise output_error(options.work_dir, error) from error
     newest = options.work_dir / "last_checkpoint"
     return Path(newest.read_text().strip()) if newest.exists() else options.work_dir
+
+
+def _without_trace(error: ZooError) -> ZooError:
+    """Return an error with its message alone; PyTorch puts the traceback of the process that reads images before it."""
+    trace, _, message = str(error).rpartition(f"{type(error).__module__}.{type(error).__qualname__}: ")
+    return type(error)(message.strip()) if trace.startswith("Caught ") else error
 
 
 def _apply(config: Config, options: TrainOptions) -> None:
@@ -122,13 +128,28 @@ def _apply(config: Config, options: TrainOptions) -> None:
         if "auto_scale_lr" not in config:
             raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
         config.auto_scale_lr.enable = True
-    randomness: dict[str, Any] = {"deterministic": options.deterministic}
-    if options.seed is not None:
-        randomness["seed"] = options.seed
-    config.randomness = randomness
+    config.randomness = {"seed": options.seed, "deterministic": options.deterministic}
     _set_precision(config, options)
-    if options.device.type == "cpu" and "env_cfg" in config:
-        config.env_cfg.dist_cfg = {"backend": "gloo"}
+    if options.device.type == "cpu":
+        _without_sync(config.model)
+        if "env_cfg" in config:
+            config.env_cfg.dist_cfg = {"backend": "gloo"}
+        # mmengine would name a GPU for each process
+        config.setdefault("model_wrapper_cfg", {"type": "MMDistributedDataParallel", "broadcast_buffers": False})
+        config.model_wrapper_cfg.device_ids = None
+        config.model_wrapper_cfg.setdefault("find_unused_parameters", config.get("find_unused_parameters", False))
+
+
+def _without_sync(node: Any) -> None:
+    """Turn synchronised batch normalisation, which only GPUs have, into the plain one."""
+    if isinstance(node, dict):
+        if node.get("type") == "SyncBN":
+            node["type"] = "BN"
+        for value in node.values():
+            _without_sync(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _without_sync(value)
 
 
 def _innermost(dataset: Any) -> Any:

@@ -42,7 +42,7 @@ def draw_boxes(
     # captions last, so that no box runs through one
     for box, text, colour in zip(boxes, texts, colours, strict=True):
         if text:
-            _caption(image, (round(float(box[0])), round(float(box[1]))), text, lighten(colour))
+            draw_caption(image, (round(float(box[0])), round(float(box[1]))), text, lighten(colour))
 
 
 def lighten(colour: RGB, least: int = 200) -> RGB:
@@ -55,7 +55,15 @@ def lighten(colour: RGB, least: int = 200) -> RGB:
     return (red, green, blue)
 
 
-def _caption(image: Pixels, corner: tuple[int, int], text: str, colour: RGB) -> None:
+def draw_caption(image: Pixels, corner: tuple[int, int], text: str, colour: RGB) -> None:
+    """Write a text on a ground of the given colour, above a point where there is room.
+
+    Args:
+        image: Pixels (height, width, 3), uint8, blue-green-red; changed in place.
+        corner: Column and row of the lower left corner in pixels; the text is kept inside the image.
+        text: One line.
+        colour: The ground (red, green, blue); the letters are black or white, whichever is legible.
+    """
     scale = image.shape[0] / 720 * 0.5
     thickness = max(1, round(scale * 2))
     (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)

@@ -13,14 +13,17 @@ import cv2
 from bdd100k_models.datasets.images import ImageSet, read_image
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.tasks import Task
-from bdd100k_models.visualization import tags  # noqa: F401 (registers how its records are drawn)
+from bdd100k_models.visualization import instances, pose, semantic, tags  # noqa: F401 (register drawing)
+from bdd100k_models.visualization.drawing import Pixels
+from bdd100k_models.visualization.movie import Movie
 from bdd100k_models.visualization.records import draw_record
+from bdd100k_models.visualization.tracks import Trails, draw_trails
 
 _WAITING = 8  # pictures that may wait to be drawn; bounds the memory
 
 
 class Gallery:
-    """Draws each result over its image and writes it under the image's name.
+    """Draws each result over its image and writes it under the image's name; of videos also a movie each.
 
     Args:
         task: The task.
@@ -37,6 +40,9 @@ class Gallery:
         self.task, self.images, self.folder, self.threshold = task, images, folder, threshold
         self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
         self._waiting: deque[concurrent.futures.Future[None]] = deque()
+        self._trails = Trails()
+        self._movie: Movie | None = None
+        self._video: str | None = None
 
     def add(self, index: int, record: Any) -> None:
         """Have one result drawn soon.
@@ -52,8 +58,23 @@ class Gallery:
         item = self.images.items[index]
         pixels, _ = read_image(item.path)
         draw_record(record, pixels, self.task, self.threshold)
+        if item.video is not None:
+            draw_trails(pixels, self._trails.add(record, item.video, self.threshold))
+            self._film(item.video, pixels)
         _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
         write_bytes(self.folder / Path(item.name).with_suffix(".jpg"), encoded.tobytes())
+
+    def _film(self, video: str, pixels: Pixels) -> None:
+        """Append a picture to its video's movie."""
+        if self._movie is None or video != self._video:
+            self._end_movie()
+            self._video, self._movie = video, Movie(self.folder / f"{video}.mp4")
+        self._movie.add(pixels)
+
+    def _end_movie(self, *problem: Any) -> None:
+        if self._movie is not None:
+            self._movie.__exit__(*problem or (None, None, None))
+        self._movie = None
 
     def __enter__(self) -> Gallery:
         """Return self."""
@@ -62,8 +83,9 @@ class Gallery:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the last pictures."""
+        """Wait for the last pictures; a movie that an error cut short is dropped."""
         self._pool.shutdown(wait=True)
         if error is None:
             for future in self._waiting:
                 future.result()
+        self._end_movie(kind, error, trace)

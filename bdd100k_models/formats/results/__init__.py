@@ -8,10 +8,25 @@ from typing import Any
 from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.results.boxes import DetectionFormat
+from bdd100k_models.formats.results.instances import InstanceFormat
+from bdd100k_models.formats.results.panoptic import PanopticFormat
+from bdd100k_models.formats.results.pose import PoseFormat
+from bdd100k_models.formats.results.semantic import SemanticFormat
 from bdd100k_models.formats.results.tags import TaggingFormat
+from bdd100k_models.formats.results.tracks import BoxTrackFormat, MaskTrackFormat
 from bdd100k_models.tasks import Task
 
-_FORMATS: Mapping[str, type[ResultFormat]] = {"det": DetectionFormat, "tagging": TaggingFormat}
+_FORMATS: Mapping[str, type[ResultFormat]] = {
+    "det": DetectionFormat,
+    "ins_seg": InstanceFormat,
+    "pan_seg": PanopticFormat,
+    "tagging": TaggingFormat,
+    "mot": BoxTrackFormat,
+    "mots": MaskTrackFormat,
+    "sem_seg": SemanticFormat,
+    "drivable": SemanticFormat,
+    "pose": PoseFormat,
+}
 
 
 def get_format(

@@ -1,0 +1,178 @@
+"""A class for each pixel, read from the labels as downloaded: masks, run lengths or polygons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS, TRANSFORMS
+
+from bdd100k_models.datasets.images import images_of_labels
+from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.formats import rle
+from bdd100k_models.formats.bitmask import read_mask
+from bdd100k_models.formats.polygons import paint_polygons
+from bdd100k_models.formats.scalabel import Frame, load_frames
+from bdd100k_models.tasks import SPLITS, TASKS, Task
+
+#: The value of pixels that no class is trained on.
+IGNORED = 255
+
+
+class _SemanticDataset(BaseDataset):  # type: ignore[misc]
+    """Images and a class for each of their pixels.
+
+    ``ann_file`` is a folder of masks (PNG, 8 bits, a class each pixel, 255 for none), or Scalabel JSON with run lengths
+    or polygons. Where the data set's own masks are named but were not downloaded, its run lengths or polygons are
+    taken.
+
+    Raises:
+        MissingFileError: There are no labels.
+        LabelError: They hold no images.
+    """
+
+    task: Task
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """List images and where their labels are.
+
+        Returns:
+            One dict an image: ``img_path``; and ``seg_map_path`` of a mask, or ``seg_labels``, a frame with labels.
+        """
+        labels = self._find_labels()
+        folder = Path(self.data_prefix["img"])
+        # the metric reads the same file again
+        self._metainfo |= {"ann_file": str(labels), "image_dir": str(folder)}
+        if labels.is_dir() and not any(labels.glob("*.json")):
+            items = images_of_labels(labels, folder).items
+            return [
+                {"img_path": str(item.path), "seg_map_path": str(labels / Path(item.name).with_suffix(".png"))}
+                for item in items
+            ]
+        records = [
+            {"img_path": str(folder / frame.name), "seg_labels": frame, "seg_map_path": str(labels)}
+            for frame in load_frames(labels)
+        ]
+        if not records:
+            raise LabelError(f"{labels}: holds no frames; check that it is the label file of the split")
+        return records
+
+    def _find_labels(self) -> Path:
+        named = Path(self.ann_file)
+        if named.exists():
+            return named
+        for split in SPLITS:
+            forms = [Path(self.data_root or "") / path for path in self.task.label_paths(split)]
+            if named in forms:
+                if found := next((form for form in forms if form.exists()), None):
+                    return found
+                others = ", ".join(str(form) for form in forms if form != named)
+                raise MissingFileError(f"{named}: no such labels, nor {others}; download one of them")
+        raise MissingFileError(f"{named}: no such labels; check the path, or the data root")
+
+
+@DATASETS.register_module()
+class BDD100KSemSegDataset(_SemanticDataset):
+    """The 10K images and their 19 classes; pixels without a label count for no class."""
+
+    task = TASKS["sem_seg"]
+    METAINFO = {"classes": task.categories, "palette": task.palette}
+
+
+@DATASETS.register_module()
+class BDD100KDrivableDataset(_SemanticDataset):
+    """The 100K images and their drivable areas; pixels without a label are background, a class of its own."""
+
+    task = TASKS["drivable"]
+    METAINFO = {"classes": task.categories, "palette": task.palette}
+
+
+@TRANSFORMS.register_module()
+class LoadSemanticLabels(BaseTransform):  # type: ignore[misc]
+    """Reads the classes of an image's pixels, from whichever form the labels have.
+
+    Needs ``img_shape`` and what :class:`BDD100KSemSegDataset` or :class:`BDD100KDrivableDataset` lists; adds
+    ``gt_seg_map``, uint8 (height, width), 255 where no class is trained on.
+
+    Args:
+        task: ``sem_seg`` or ``drivable``.
+    """
+
+    def __init__(self, task: str) -> None:
+        self.task = TASKS[task]
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the classes.
+
+        Raises:
+            MissingFileError: The mask is not there.
+            LabelError: The labels are broken, hold a value that is no class, or have another size than the image.
+        """
+        size = tuple(results["img_shape"][:2])
+        frame = results.pop("seg_labels", None)
+        where = str(results["seg_map_path"])
+        classes = read_mask(Path(where)) if frame is None else paint_frame(frame, self.task, size, where)
+        if classes.shape != size:
+            raise LabelError(
+                f"{where}: {classes.shape[0]}x{classes.shape[1]} pixels (height x width), but the image "
+                f"{results['img_path']} has {size[0]}x{size[1]}; take the mask of this image"
+            )
+        check_classes(classes, len(self.task.categories), where)
+        results["gt_seg_map"] = classes
+        results.setdefault("seg_fields", []).append("gt_seg_map")
+        return results
+
+
+def check_classes(classes: npt.NDArray[np.uint8], count: int, where: str) -> None:
+    """Refuse a mask with other values than the classes (0 to ``count`` - 1) and 255.
+
+    Raises:
+        LabelError: See above; the message names ``where``, the value and the first pixel that has it.
+    """
+    wrong = (classes >= count) & (classes != IGNORED)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0].tolist()
+        raise LabelError(
+            f"{where}: the pixel in column {column} of row {row} has the value {classes[row, column]}; "
+            f"classes are 0 to {count - 1}, and {IGNORED} is none of them"
+        )
+
+
+def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> npt.NDArray[np.uint8]:
+    """Paint the labels of a frame into a map of classes.
+
+    Labels of other categories than the task's are left out, and later labels lie on top, as in the official
+    conversion. What no label covers is background where the task has such a class, and 255 otherwise.
+
+    Args:
+        frame: The frame; each label has ``rle`` or ``poly2d``.
+        task: The task.
+        size: Height and width of the image in pixels.
+        where: The label file, for errors.
+
+    Returns:
+        uint8 (height, width).
+
+    Raises:
+        LabelError: A mask is malformed or has another size than the image, or a polygon is malformed.
+    """
+    names = task.categories
+    fill = names.index("background") if "background" in names else IGNORED
+    place = f"{where}: frame {frame.name}"
+    labels = [label for label in frame.labels or () if label.category in names]
+    if frame.size is not None and (frame.size.height, frame.size.width) != size:
+        raise LabelError(
+            f"{place}: size is {frame.size.height}x{frame.size.width} (height x width), but the image has "
+            f"{size[0]}x{size[1]}; take the labels of this image"
+        )
+    masks = [(names.index(str(label.category)), label.rle) for label in labels if label.rle is not None]
+    polygons = [(names.index(str(label.category)), label.poly2d) for label in labels if label.poly2d is not None]
+    classes = rle.decode_labels(masks, size, fill, place)
+    if polygons:
+        painted = paint_polygons(polygons, size, -1, place)
+        classes = np.where(painted >= 0, painted, classes).astype(np.uint8)
+    return classes

@@ -1,0 +1,12 @@
+_base_ = [
+    '../../../sem_seg/configs/_base_/models/dnl_r50-d8.py',
+    '../_base_/datasets/drivable_bdd100k_512x1024.py',
+    '../../../sem_seg/configs/_base_/schedules/schedule_80k.py',
+    '../../../sem_seg/configs/_base_/default_runtime.py'
+]
+model = dict(
+    pretrained='open-mmlab://resnet101_v1c',
+    backbone=dict(depth=101),
+    decode_head=dict(num_classes=3),
+    auxiliary_head=dict(num_classes=3))
+load_from = 'https://dl.cv.ethz.ch/bdd100k/drivable/models/dnl_r101-d8_512x1024_80k_drivable_bdd100k.pth'

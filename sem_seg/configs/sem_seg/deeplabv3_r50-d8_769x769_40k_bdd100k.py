@@ -1,0 +1,2 @@
+_base_ = ['./deeplabv3_r50-d8_769x769_40k_sem_seg_bdd100k.py']
+load_from = None

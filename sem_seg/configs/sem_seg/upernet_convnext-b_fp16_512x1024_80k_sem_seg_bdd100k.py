@@ -1,0 +1,15 @@
+_base_ = [
+    '../_base_/models/upernet_convnext-t.py',
+    '../_base_/datasets/sem_seg_bdd100k_512x1024.py',
+    '../_base_/schedules/schedule_80k_convnext.py',
+    '../_base_/default_runtime.py'
+]
+model = dict(
+    backbone=dict(
+        arch='base',
+        init_cfg=dict(
+            checkpoint='https://download.openmmlab.com/mmclassification/v0/convnext/convnext-base_in21k-pre-3rdparty_32xb128_in1k_20220124-eb2d6ada.pth')),
+    decode_head=dict(in_channels=[128, 256, 512, 1024]),
+    auxiliary_head=dict(in_channels=512))
+custom_imports = dict(imports=['bdd100k_models.registry', 'mmpretrain.models'])
+load_from = 'https://dl.cv.ethz.ch/bdd100k/sem_seg/models/upernet_convnext-b_fp16_512x1024_80k_sem_seg_bdd100k.pth'

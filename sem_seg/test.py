@@ -1,0 +1,8 @@
+"""Test a semantic segmentation model: ``python test.py CONFIG --format-only --format-dir OUT``."""
+
+import sys
+
+from bdd100k_models.commands.test import main
+
+if __name__ == "__main__":
+    sys.exit(main("sem_seg"))
