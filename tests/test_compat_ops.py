@@ -107,6 +107,20 @@ def test_nms_on_many_boxes(device: str) -> None:
     assert torch.equal(suppressed.logical_not().nonzero().flatten(), chosen.sort().values)
 
 
+def test_nms_takes_equal_scores_in_the_order_of_an_unstable_sort() -> None:
+    """As mmcv's own kernels do; saturated scores are common, and which box goes first decides which ones stay."""
+    corners = torch.rand(1000, 2) * 300
+    boxes = torch.cat([corners, corners + 20 + torch.rand(1000, 2) * 60], 1)
+    scores = torch.rand(1000).mul(5).round().div(5)
+    order = scores.sort(0, descending=True)[1]
+    overlaps = torchvision.ops.box_iou(boxes, boxes)
+    expected: list[int] = []
+    for index in order.tolist():
+        if not (overlaps[index, expected] > 0.5).any():
+            expected.append(index)
+    assert ops.nms(boxes, scores, 0.5)[1].tolist() == expected
+
+
 def test_nms_of_nothing(device: str) -> None:
     detections, kept = ops.nms(torch.zeros(0, 4, device=device), torch.zeros(0, device=device), 0.5)
     assert detections.shape == (0, 5) and kept.shape == (0,) and kept.dtype == torch.long

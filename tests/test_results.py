@@ -105,11 +105,6 @@ def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "out")
 
 
-def test_tasks_without_a_format() -> None:
-    with pytest.raises(InputError, match="the tasks that can are det"):
-        get_format(TASKS["mot"])
-
-
 def test_outputs_and_settings_that_do_not_exist() -> None:
     with pytest.raises(InputError, match="no output 'masks'; its outputs are json"):
         get_format(TASKS["det"], ["masks"])

@@ -18,12 +18,15 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
         offset: 0, or 1 where ``x2`` and ``y2`` are inclusive, so that a width is ``x2 - x1 + 1``.
 
     Returns:
-        (K,) int64 indices of the kept boxes, best score first.
+        (K,) int64 indices of the kept boxes, best score first; equal scores in the order of ``scores.sort``.
     """
     if boxes.numel() == 0:
         return torch.empty(0, dtype=torch.long, device=boxes.device)
     corners, scores = widen(boxes), widen(scores)
     if offset:
         corners = torch.cat([corners[:, :2], corners[:, 2:] + offset], dim=1)
-    kept: Tensor = torch.ops.torchvision.nms(corners, scores.to(corners.dtype), iou_threshold)
-    return kept
+    # equal scores, of which saturated proposals have many, come in the order of mmcv's own sort, which is not stable;
+    # torchvision's is, so it leaves the order of what is sorted already
+    order = scores.sort(0, descending=True)[1]
+    kept: Tensor = torch.ops.torchvision.nms(corners[order], scores[order].to(corners.dtype), iou_threshold)
+    return order[kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from bdd100k_models.errors import ConfigError, InputError
+from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.results.boxes import DetectionFormat
 from bdd100k_models.formats.results.instances import InstanceFormat
@@ -40,11 +40,9 @@ def get_format(
         settings: What else the format needs, from the config's evaluator (``format``).
 
     Raises:
-        InputError: The task has no format yet, or no such output.
+        InputError: The task has no such output.
         ConfigError: The settings do not fit the format.
     """
-    if task.name not in _FORMATS:
-        raise InputError(f"{task.name} cannot be run here yet; the tasks that can are {', '.join(_FORMATS)}")
     try:
         return _FORMATS[task.name](task, outputs, **(settings or {}))
     except TypeError as error:
