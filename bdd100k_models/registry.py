@@ -26,11 +26,13 @@ with without_import_remarks():
 from bdd100k_models.datasets import (  # noqa: E402
     detection,  # noqa: F401
     instances,  # noqa: F401
+    pair_mixing,  # noqa: F401
     panoptic,  # noqa: F401
     pose,  # noqa: F401
     pose_transforms,  # noqa: F401
     semantic,  # noqa: F401
     tagging,  # noqa: F401
+    videos,  # noqa: F401
 )
 from bdd100k_models.engine import hooks, metric  # noqa: E402, F401
 from bdd100k_models.models import dla, pcan, qdtrack  # noqa: E402, F401

@@ -20,6 +20,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 
+from bdd100k_models.engine.model import inference_mode
 from bdd100k_models.models.qdtrack.heads import match_tracks
 from qdtrack_model import NAME, YOLOX, config_of, frame_sample, pair_sample, small_model, total, tracker_of
 
@@ -240,6 +241,24 @@ def test_frames_may_come_in_pieces_and_videos_know_nothing_of_each_other(kind: s
     again = run(model, [[(0, "b")], [(1, "b")], [(2, "b")]], images)
     assert [tracked(frame) for frame in again] == [tracked(frame) for frame in whole]
     assert {row[0] for row in tracked(whole[1])} & {row[0] for row in tracked(whole[0])}  # something was followed
+
+
+@pytest.mark.parametrize("kind", ["two-stage", "one-stage"])
+def test_the_network_may_run_in_half_precision(kind: str):
+    model = sure_model(kind)
+    with inference_mode(torch.device("cpu"), amp=True):
+        frames = run(model, [[(0, "a"), (1, "a")]], torch.rand(1, 3, 96, 128).repeat(2, 1, 1, 1))
+    assert all(tracked(frame) for frame in frames)
+
+
+def test_embeddings_are_compared_in_full_precision_all_the_same():
+    tracker = tracker_of()
+    boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [20.0, 0.0, 29.0, 9.0]])
+    looks = torch.tensor([[100.0, -2.0], [100.0, 2.0]])  # products of 9996 and 10004, equal in bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for frame in range(2):
+            result = tracker.track(frame, boxes, torch.tensor([0.9, 0.8]), torch.zeros(2, dtype=torch.long), looks)
+    assert result.ids.tolist() == [0, 1]
 
 
 def test_a_video_whose_first_frame_is_missing_is_a_new_one():

@@ -355,8 +355,8 @@ def test_labels_and_tracks_stay_with_their_boxes():
     mixed = mixing(pair)
     assert mixed["gt_instances_ids"][0].tolist() == list(range(1, 10))
     assert mixed["gt_instances_ids"][1].tolist() == list(range(2, 10))
-    assert mixed["gt_bboxes_labels"][0].tolist() == labels + [label for part in others for label in part]
-    assert mixed["gt_bboxes_labels"][1].tolist() == labels[1:] + [label for part in others for label in part]
+    assert mixed["gt_bboxes_labels"][0].tolist() == labels + others
+    assert mixed["gt_bboxes_labels"][1].tolist() == labels[1:] + others
     # with its centre in the middle a mosaic shows each picture whole, the first where it was
     np.testing.assert_array_equal(mixed["gt_bboxes"][0].tensor[:3].numpy()[:, 0], [10, 35, 60])
 

@@ -60,7 +60,9 @@ class BDD100KPoseDataset(BaseDataset):  # type: ignore[misc]
     def _load_metainfo(cls, metainfo: Mapping[str, Any] | None = None) -> dict[str, Any]:
         from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-        return {**parse_pose_metainfo(pose_metainfo()), **super()._load_metainfo(metainfo)}
+        known = {**parse_pose_metainfo(pose_metainfo()), **super()._load_metainfo(metainfo)}
+        # a checkpoint holds them, and is read without executing anything: plain lists need nothing to be executed
+        return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in known.items()}
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read people into mmengine's records.
@@ -100,7 +102,7 @@ class BDD100KPoseDataset(BaseDataset):  # type: ignore[misc]
         """Return a record with what transforms need to know of the joints."""
         info: dict[str, Any] = super().get_data_info(idx)
         info |= {key: copy.deepcopy(self._metainfo[key]) for key in _META_KEYS}
-        info["dataset_keypoint_weights"] = self._metainfo["dataset_keypoint_weights"].copy()
+        info["dataset_keypoint_weights"] = np.array(self._metainfo["dataset_keypoint_weights"], np.float32)
         return info
 
 

@@ -153,7 +153,7 @@ class BoxTracker:
             boxes: (N, 4), pixels.
             scores: 0 to 1, (N,).
             labels: (N,) int64.
-            embeddings: (N, E).
+            embeddings: (N, E), in single or double precision.
 
         Returns:
             Which detections are tracked, and their ids, unique in the frame. Both may be empty.
@@ -168,9 +168,10 @@ class BoxTracker:
             high_overlap=self.nms_class_iou_thr,
         )
         boxes, scores, labels, embeddings = boxes[rows], scores[rows], labels[rows], embeddings[rows]
-        ids = number_new_tracks(
-            self._match(scores, labels, embeddings), scores, first=self.next_id, new_score=self.init_score_thr
-        )
+        # in half precision dot products of embeddings overflow, or cannot be told apart
+        with torch.autocast(boxes.device.type, enabled=False):
+            known = self._match(scores, labels, embeddings)
+        ids = number_new_tracks(known, scores, first=self.next_id, new_score=self.init_score_thr)
         self.next_id = max(self.next_id, int(ids.max()) + 1)
         self._remember(frame, ids, boxes, labels, embeddings)
         tracked = ids >= 0
