@@ -15,7 +15,7 @@ from conftest import ROOT, draw_noise
 _CONFIG = f"""\
 _base_ = ['{ROOT / "pose/configs/pose/res50_256x192_1x_pose_bdd100k.py"}']
 model = dict(
-    backbone=dict(depth=18, base_channels=8, init_cfg=None),
+    backbone=dict(depth=18, stem_channels=8, base_channels=8, init_cfg=None),
     head=dict(in_channels=64, deconv_out_channels=(8, 8, 8)))
 train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from mmpose.codecs.utils import get_heatmap_maximum
 from mmpose.codecs.utils.refinement import refine_keypoints_dark
@@ -25,8 +26,30 @@ _QUARTER = 0.25
 _LEAST, _MOST = 1e-3, 50.0  # bounds of a response before its logarithm is taken
 
 
+class _DecodesAnyPrecision:
+    """Decodes the maps of a batch, a person at a time; mmpose's heads fail at bfloat16, which NumPy does not have."""
+
+    support_batch_decoding = True
+
+    def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
+        """Find the joints of one person."""
+        raise NotImplementedError
+
+    def batch_decode(self, encoded: torch.Tensor) -> tuple[list[Floats], list[Floats]]:
+        """Find the joints of each person.
+
+        Args:
+            encoded: Heat maps (people, joints, height, width) in any precision, on any device.
+
+        Returns:
+            What :meth:`decode` returns of each person.
+        """
+        decoded = [self.decode(maps) for maps in encoded.detach().float().cpu().numpy()]
+        return [points for points, _ in decoded], [scores for _, scores in decoded]
+
+
 @KEYPOINT_CODECS.register_module()
-class PublishedMSRAHeatmap(MSRAHeatmap):  # type: ignore[misc]
+class PublishedMSRAHeatmap(_DecodesAnyPrecision, MSRAHeatmap):  # type: ignore[misc]
     """One Gaussian a joint; ``unbiased`` refines peaks as DARK does (https://arxiv.org/abs/1910.06278)."""
 
     def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
@@ -61,7 +84,7 @@ def _towards_higher_side(peaks: Floats, maps: Floats) -> Floats:
 
 
 @KEYPOINT_CODECS.register_module()
-class PublishedUDPHeatmap(UDPHeatmap):  # type: ignore[misc]
+class PublishedUDPHeatmap(_DecodesAnyPrecision, UDPHeatmap):  # type: ignore[misc]
     """One Gaussian a joint, in unbiased coordinates (https://arxiv.org/abs/1911.07524)."""
 
     def decode(self, encoded: Floats) -> tuple[Floats, Floats]:
