@@ -71,8 +71,8 @@ def joints(label: dict[str, Any]) -> np.ndarray:
     "name",
     [
         "mobilenetv2_udp_256x192_1x_pose_bdd100k",
-        "res50_256x192_1x_pose_bdd100k",
-        "hrnet_w32_dark_256x192_1x_pose_bdd100k",
+        pytest.param("res50_256x192_1x_pose_bdd100k", marks=slow),
+        pytest.param("hrnet_w32_dark_256x192_1x_pose_bdd100k", marks=slow),
     ],
 )
 def test_joints_are_those_of_the_original(

@@ -216,6 +216,8 @@ def test_files_of_boxes_that_cannot_be_used(tmp_path: Path):
         read_person_boxes(write(path, [good]), ["a.jpg"], tmp_path / "ids.json")
     with pytest.raises(LabelError, match="entry 0: nothing says which image has the id 7"):
         read_person_boxes(write(path, [{**good, "image_id": 7}]), ["a.jpg"])
+    with pytest.raises(LabelError, match="entry 0: nothing says which image has the id 1"):
+        read_person_boxes(write(path, [good]), ["a.jpg", "b.jpg"])
     with pytest.raises(LabelError, match="entry 0: bbox has 3 numbers"):
         read_person_boxes(write(path, [{**good, "bbox": [1, 2, 3]}]), ["a.jpg"])
     with pytest.raises(LabelError, match="score"):

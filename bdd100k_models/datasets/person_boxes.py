@@ -82,7 +82,7 @@ def read_person_boxes(path: Path, names: Sequence[str], names_file: Path | None 
             ``category_id`` and ``file_name``), Scalabel JSON, or COCO JSON.
         names: The images, in order.
         names_file: COCO or Scalabel JSON that says which image an ``image_id`` is. By default the ids are those of
-            COCO JSON beside ``path``, or count the images from 1.
+            COCO JSON beside ``path``, or count the images from 1 if there is one for each.
 
     Returns:
         The boxes of each image, by its name, in the file's order.
@@ -201,7 +201,7 @@ def _names_by_id(
         ids = _read_ids(candidate) if is_coco_file(candidate) else {}
         if wanted <= ids.keys() and set(names) & set(ids.values()):
             return ids
-    if not wanted <= set(range(1, len(names) + 1)):
+    if wanted != set(range(1, len(names) + 1)):
         return {}
     print(f"{path}: image ids are taken to count the images from 1; if not so, give --box-images FILE", file=sys.stderr)
     # in the order of conversions of the labels

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from pycocotools import mask as coco_mask
 
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.scalabel import (
@@ -139,6 +138,8 @@ def _graph(annotation: _Annotation, category: _Category, where: str) -> Graph | 
 
 def _run_lengths(annotation: _Annotation, frame: Frame, where: str) -> RLE | None:
     """Return the mask of an annotation in run lengths, as COCO's own tool draws it, or None where it has none."""
+    from pycocotools import mask as coco_mask  # only such labels need it
+
     region = annotation.segmentation
     if isinstance(region, _CocoMask):
         height, width = region.size
