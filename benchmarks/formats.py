@@ -2,6 +2,7 @@
 
     python benchmarks/formats.py
     python benchmarks/formats.py --cases ins_seg --images 40 --rounds 5
+    python benchmarks/formats.py --cases sem_seg --images 10000 --memory-of ours     # MiB of a process of its own
 
 Both sides get the same drawn masks and write the same files, in one process of one thread, in turn. Ours begins with
 what the model hands over; the original's begins where its own merge did, with the masks of all images encoded as run
@@ -12,6 +13,7 @@ and of another that writes many.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -32,6 +34,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from bdd100k_models.engine.shards import RunIdentity, Shards
+from bdd100k_models.formats import rle
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS
 
@@ -58,6 +61,7 @@ class Case:
     write: Callable[[Sequence[Any], Path], None]
     check: Callable[[Path, int], Any]
     outputs: tuple[str, ...]
+    encode: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None  # of one map: ours (bytes), theirs
 
 
 # ------------------------------------------------------------------------------------------------------- instances
@@ -153,9 +157,73 @@ def read_segments(folder: Path, number: int) -> Any:
     return [(label["id"], label["category"], label["rle"]) for label in labels]
 
 
+# ------------------------------------------------------------------------------------------------ classes of pixels
+
+
+def draw_classes(seed: int, count: int) -> Sample:
+    """Return blobs of some of so many classes, with thin and small things on top."""
+    rng = np.random.default_rng(seed)
+    height, width = IMAGE_SIZE
+    field = cv2.resize(rng.random((10, 16)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    classes = (np.clip(field, 0, 0.999) * min(count, 8)).astype(np.uint8)
+    for _ in range(2 * count):
+        x, y, wide, high = (int(rng.integers(side)) for side in (width, height, 60, 200))
+        cv2.rectangle(classes, (x, y), (x + wide, y + high), int(rng.integers(count)), cv2.FILLED)
+    return {"pred_sem_seg": {"data": torch.from_numpy(classes)[None]}}
+
+
+def prepare_classes(sample: Sample) -> np.ndarray:
+    """Return the map of classes, as the original kept it: eight bytes a pixel."""
+    classes: np.ndarray = sample["pred_sem_seg"]["data"][0].numpy()
+    return classes.astype(np.int64)
+
+
+def encode_classes(classes: np.ndarray) -> list[tuple[int, Any]]:
+    """Encode each class of a map with scalabel, as the original did."""
+    from scalabel.label.transforms import mask_to_rle
+
+    return [(int(value), mask_to_rle((classes == value).astype(np.uint8))) for value in np.unique(classes)]
+
+
+def write_classes(task: str, images: Sequence[Any], folder: Path) -> None:
+    """Encode all maps and save all frames with scalabel."""
+    from scalabel.label.io import save
+    from scalabel.label.typing import Frame, Label
+
+    frames, count = [], 0
+    for number, classes in enumerate(images):
+        labels = []
+        for value, mask in encode_classes(classes):
+            count += 1
+            labels.append(Label(id=str(count), category=TASKS[task].categories[value], rle=mask))
+        frames.append(Frame(name=f"{number}.jpg", labels=labels))
+    folder.mkdir(parents=True)
+    save(str(folder / f"{task}.json"), frames)
+
+
+def read_classes(task: str, folder: Path, number: int) -> Any:
+    """Return id, category and run lengths of an image's classes."""
+    labels = json.loads((folder / f"{task}.json").read_text())["frames"][number]["labels"]
+    return [(label["id"], label["category"], label["rle"]) for label in labels]
+
+
+def classes_case(task: str) -> Case:
+    """Return the case of a task whose models classify pixels."""
+    return Case(
+        functools.partial(draw_classes, count=len(TASKS[task].categories)),
+        prepare_classes,
+        functools.partial(write_classes, task),
+        functools.partial(read_classes, task),
+        ("json",),
+        (rle.encode_labels, encode_classes),
+    )
+
+
 CASES = {
     "ins_seg": Case(draw_instances, prepare_instances, write_instances, read_bitmask, ("bitmasks",)),
     "pan_seg": Case(draw_segments, prepare_segments, write_segments, read_segments, ("json",)),
+    "sem_seg": classes_case("sem_seg"),
+    "drivable": classes_case("drivable"),
 }
 
 
@@ -204,6 +272,30 @@ def compare(task: str, count: int, rounds: int) -> None:
     print(f"{task}: ours {rates[0]:.1f} images/s, the original's way {rates[1]:.2f} images/s, {ratio}", flush=True)
 
 
+def compare_encoding(task: str, rounds: int) -> None:
+    """Time the run-length encoding of whole maps alone, and print images a second."""
+    encode = CASES[task].encode
+    if encode is None:
+        return
+    maps = [CASES[task].prepare(CASES[task].draw(seed)) for seed in range(_DISTINCT)]
+    sides = list(zip(encode, ([image.astype(np.uint8) for image in maps], maps), strict=True))
+    for ours, theirs in zip(*([dict(side(image)) for image in images] for side, images in sides), strict=True):
+        assert {value: mask.counts for value, mask in ours.items()} == {
+            value: mask.counts for value, mask in theirs.items()
+        }
+    rates = []
+    for side, images in sides:
+        seconds = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            for image in images:
+                side(image)
+            seconds.append(time.perf_counter() - started)
+        rates.append(len(images) / float(np.median(seconds)))
+    ours, theirs, ratio = *rates, rates[0] / rates[1]
+    print(f"{task}, run lengths alone: ours {ours:.1f} images/s, scalabel {theirs:.2f} images/s, ratio {ratio:.1f}")
+
+
 def peak(task: str, side: str, count: int) -> float:
     """Return the peak memory in MiB of a process that writes so many images."""
     command = [sys.executable, __file__, "--cases", task, "--images", str(count), "--memory-of", side]
@@ -226,7 +318,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20, help="images a round (default: 20)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     parser.add_argument("--memory", type=int, nargs=2, default=[20, 200], help="few and many images (default: 20 200)")
-    parser.add_argument("--memory-of", choices=("ours", "theirs"), help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=("ours", "theirs"), help="only write, and print the peak memory")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -235,6 +327,7 @@ def main() -> None:
             measure_memory(task, args.memory_of, args.images)
             continue
         compare(task, args.images, args.rounds)
+        compare_encoding(task, args.rounds)
         for side in ("ours", "theirs"):
             few, many = (peak(task, side, count) for count in args.memory)
             growth = f"growth {many - few:+.1f} MiB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only after this)
+from bdd100k_models.registry import enter_scope  # before mmdet, which finds its operators only after this
 
 # isort: split
 
@@ -24,6 +24,12 @@ from bdd100k_models.models.pcan.prototypes import (
     reconstruct,
     remember_frame,
 )
+
+
+@pytest.fixture(autouse=True)
+def scope() -> None:
+    """Build losses and layers as mmdet's, whatever another test built before."""
+    enter_scope("mmdet")
 
 
 def softmax(row: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ first, the sixth bit telling that more follow. One pass over a label map encodes
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -30,7 +31,9 @@ _MAX_GROUPS = 8  # 40 bits, far more than any image has pixels
 def encode(mask: npt.NDArray[np.bool_] | npt.NDArray[np.uint8]) -> RLE:
     """Encode one mask (height, width; what is not zero is inside). An empty mask is valid."""
     starts, values = _runs(np.ascontiguousarray(mask).view(np.uint8) != 0)
-    return _pack(starts[values != 0], _ends(starts, mask.size)[values != 0], mask.shape)
+    inside = values != 0
+    texts = _pack(starts[inside], _ends(starts, mask.size)[inside], [int(inside.sum())], mask.size)
+    return RLE(counts=texts[0], size=(int(mask.shape[0]), int(mask.shape[1])))
 
 
 def encode_labels(labels: npt.NDArray[np.uint8] | npt.NDArray[np.int32]) -> dict[int, RLE]:
@@ -43,14 +46,13 @@ def encode_labels(labels: npt.NDArray[np.uint8] | npt.NDArray[np.int32]) -> dict
         Masks by value, in order of the values; together they cover every pixel once.
     """
     starts, values = _runs(labels)
-    ends = _ends(starts, labels.size)
     order = np.argsort(values, kind="stable")
-    present, first = np.unique(values[order], return_index=True)
-    bounds = [*first.tolist(), len(order)]
-    chosen = [order[bounds[i] : bounds[i + 1]] for i in range(len(present))]
-    return {
-        int(value): _pack(starts[rows], ends[rows], labels.shape) for value, rows in zip(present, chosen, strict=True)
-    }
+    ordered = values[order]
+    first = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] + 1))
+    numbers = np.diff(first, append=len(order))
+    texts = _pack(starts[order], _ends(starts, labels.size)[order], numbers, labels.size)
+    size = (int(labels.shape[0]), int(labels.shape[1]))
+    return {int(value): RLE(counts=text, size=size) for value, text in zip(ordered[first], texts, strict=True)}
 
 
 def decode(rle: RLE, where: str) -> Bools:
@@ -205,8 +207,14 @@ def _sums(values: Ints, lengths: Ints) -> Ints:
 def _runs(labels: npt.NDArray[np.generic]) -> tuple[Ints, npt.NDArray[np.generic]]:
     """Return where each run begins, down the columns, and its value."""
     flat = labels.T.reshape(-1) if labels.dtype == np.bool_ else cv2.transpose(labels).reshape(-1)
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    starts = np.concatenate([np.zeros(min(flat.size, 1), np.int64), changes])
+    begins = np.zeros((flat.size + 7) // 8 * 8, np.bool_)
+    begins[: min(flat.size, 1)] = True
+    np.not_equal(flat[1:], flat[:-1], out=begins[1 : flat.size])
+    # eight pixels are looked at at a time: most runs are longer
+    eights = begins.view(np.uint64)
+    words = np.flatnonzero(eights != 0)
+    found = np.flatnonzero(eights[words].view(np.bool_))
+    starts = words[found >> 3] * 8 + (found & 7)
     return starts, flat[starts]
 
 
@@ -214,28 +222,58 @@ def _ends(starts: Ints, total: int) -> Ints:
     return np.append(starts[1:], total)
 
 
-def _pack(starts: Ints, ends: Ints, shape: tuple[int, ...]) -> RLE:
-    """Encode the runs inside a mask, given by their first and past-the-last pixels."""
-    total = shape[0] * shape[1]
-    borders = np.stack([starts, ends], axis=1).reshape(-1)
-    runs = np.diff(borders, prepend=0, append=total)
-    if len(borders) and borders[-1] == total:
-        runs = runs[:-1]  # nothing is outside behind the last run
+def _pack(starts: Ints, ends: Ints, numbers: Sequence[int] | Ints, total: int) -> list[str]:
+    """Return the counts of masks, given by the first and past-the-last pixels of their runs inside, mask after mask.
+
+    Args:
+        starts: int64 (R,), in order within each mask.
+        ends: int64 (R,).
+        numbers: The number of runs of each mask; their sum is R.
+        total: The number of pixels of an image.
+    """
+    counts = np.asarray(numbers)
+    last = np.cumsum(counts)
+    behind = last + np.arange(len(last))  # a run of no pixels at the end of the image follows the runs of each mask
+    first = behind - counts
+    rows = np.ones(len(starts) + len(last), np.bool_)
+    rows[behind] = False
+    borders = np.full((len(rows), 2), total, np.int32)
+    borders[rows, 0] = starts
+    borders[rows, 1] = ends
+    runs = np.diff(borders.reshape(-1), prepend=np.int32(0))
+    runs[2 * first] = borders[first, 0]
     steps = runs.copy()
-    steps[3:] -= runs[1:-2]
-    return RLE(counts=_to_text(steps), size=(int(shape[0]), int(shape[1])))
+    steps[2:] -= runs[:-2]
+    steps[2 * first] = runs[2 * first]
+    steps[2 * first + 1] = runs[2 * first + 1]
+    second = 2 * first[counts > 0] + 2  # the first number that could be a difference is not written as one
+    steps[second] = runs[second]
+    kept = np.ones(len(runs), np.bool_)
+    kept[2 * behind + 1] = False
+    kept[2 * behind] = (runs[2 * behind] > 0) | (counts == 0)  # a mask that ends with the image says no more
+    return _to_texts(steps[kept], 2 * counts + kept[2 * behind])
 
 
-def _to_text(steps: Ints) -> str:
-    magnitude = np.where(steps < 0, ~steps, steps)
+def _to_texts(steps: npt.NDArray[np.int32], numbers: Ints) -> list[str]:
+    """Write numbers as text, and cut it after each of ``numbers`` of them."""
+    magnitude = steps ^ (steps >> 31)
+    further = [np.flatnonzero(magnitude >= 16)]  # the numbers that need one more character, for each character
+    while len(further[-1]):
+        further.append(further[-1][magnitude[further[-1]] >= 16 << (5 * len(further))])
     groups = np.ones(len(steps), np.int64)
-    for group in range(1, _MAX_GROUPS):
-        groups += magnitude >= 16 << (5 * (group - 1))
-    last = np.cumsum(groups)
-    position = np.arange(int(last[-1]) if len(last) else 0) - np.repeat(last - groups, groups)
-    codes = (np.repeat(steps, groups) >> (5 * position)) & 0x1F
-    codes |= np.where(position < np.repeat(groups, groups) - 1, _MORE, 0)
-    return (codes + _FIRST).astype(np.uint8).tobytes().decode("ascii")
+    for rows in further:
+        groups[rows] += 1
+    ends = np.cumsum(groups)
+    start = ends - groups
+    text = np.empty(int(ends[-1]), np.uint8)
+    text[start] = (steps & 0x1F) + _FIRST
+    for group, rows in enumerate(further, 1):
+        place = start[rows] + group
+        text[place - 1] += _MORE
+        text[place] = ((steps[rows] >> (5 * group)) & 0x1F) + _FIRST
+    written = text.tobytes().decode("ascii")
+    cuts = [0, *ends[np.cumsum(numbers) - 1].tolist()]
+    return [written[first:last] for first, last in itertools.pairwise(cuts)]
 
 
 def _unpack(counts: str) -> Ints | None:
