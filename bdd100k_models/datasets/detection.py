@@ -54,7 +54,7 @@ class BDD100KDetDataset(BaseDetDataset):  # type: ignore[misc]
                     "name": frame.name,
                     "height": height,
                     "width": width,
-                    "instances": _instances(frame, label_of, (width, height), label_file),
+                    "instances": instances_of_frame(frame, label_of, (width, height), label_file),
                 }
             )
         if not records:
@@ -77,7 +77,23 @@ class BDD100KDetDataset(BaseDetDataset):  # type: ignore[misc]
         return kept
 
 
-def _instances(frame: Frame, label_of: dict[str, int], size: tuple[int, int], label_file: Path) -> list[dict[str, Any]]:
+def instances_of_frame(
+    frame: Frame, label_of: dict[str, int], size: tuple[int, int], label_file: Path
+) -> list[dict[str, Any]]:
+    """Return the boxes of a frame as OpenMMLab's data sets have them.
+
+    Args:
+        frame: The frame; labels without a box are left out.
+        label_of: Number of each class.
+        size: Width and height of the image in pixels. Boxes outside it are left out, as are those too small to learn.
+        label_file: Where the frame stands, for errors.
+
+    Returns:
+        One dict a box: ``bbox`` (exclusive corners), ``bbox_label`` and ``ignore_flag``.
+
+    Raises:
+        LabelError: A category is unknown.
+    """
     instances = []
     for label in frame.labels or ():
         if label.box2d is None:

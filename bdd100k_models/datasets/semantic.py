@@ -11,16 +11,16 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, TRANSFORMS
 
-from bdd100k_models.datasets.images import images_of_labels
-from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
+from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import read_mask
+from bdd100k_models.formats.bitmask import NO_CLASS, check_classes, read_mask
 from bdd100k_models.formats.polygons import paint_polygons
 from bdd100k_models.formats.scalabel import Frame, load_frames
-from bdd100k_models.tasks import SPLITS, TASKS, Task
+from bdd100k_models.tasks import TASKS, Task
 
 #: The value of pixels that no class is trained on.
-IGNORED = 255
+IGNORED = NO_CLASS
 
 
 class _SemanticDataset(BaseDataset):  # type: ignore[misc]
@@ -43,7 +43,7 @@ class _SemanticDataset(BaseDataset):  # type: ignore[misc]
         Returns:
             One dict an image: ``img_path``; and ``seg_map_path`` of a mask, or ``seg_labels``, a frame with labels.
         """
-        labels = self._find_labels()
+        labels = find_labels_in_any_form(self.task, Path(self.ann_file), Path(self.data_root or ""))
         folder = Path(self.data_prefix["img"])
         # the metric reads the same file again
         self._metainfo |= {"ann_file": str(labels), "image_dir": str(folder)}
@@ -60,19 +60,6 @@ class _SemanticDataset(BaseDataset):  # type: ignore[misc]
         if not records:
             raise LabelError(f"{labels}: holds no frames; check that it is the label file of the split")
         return records
-
-    def _find_labels(self) -> Path:
-        named = Path(self.ann_file)
-        if named.exists():
-            return named
-        for split in SPLITS:
-            forms = [Path(self.data_root or "") / path for path in self.task.label_paths(split)]
-            if named in forms:
-                if found := next((form for form in forms if form.exists()), None):
-                    return found
-                others = ", ".join(str(form) for form in forms if form != named)
-                raise MissingFileError(f"{named}: no such labels, nor {others}; download one of them")
-        raise MissingFileError(f"{named}: no such labels; check the path, or the data root")
 
 
 @DATASETS.register_module()
@@ -125,21 +112,6 @@ class LoadSemanticLabels(BaseTransform):  # type: ignore[misc]
         results["gt_seg_map"] = classes
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
-
-
-def check_classes(classes: npt.NDArray[np.uint8], count: int, where: str) -> None:
-    """Refuse a mask with other values than the classes (0 to ``count`` - 1) and 255.
-
-    Raises:
-        LabelError: See above; the message names ``where``, the value and the first pixel that has it.
-    """
-    wrong = (classes >= count) & (classes != IGNORED)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0].tolist()
-        raise LabelError(
-            f"{where}: the pixel in column {column} of row {row} has the value {classes[row, column]}; "
-            f"classes are 0 to {count - 1}, and {IGNORED} is none of them"
-        )
 
 
 def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> npt.NDArray[np.uint8]:

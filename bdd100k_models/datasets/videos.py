@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS
 from pycocotools import mask as coco_mask
 
 from bdd100k_models.datasets.categories import canonical_category
-from bdd100k_models.datasets.detection import _instances
+from bdd100k_models.datasets.detection import instances_of_frame
 from bdd100k_models.datasets.video_images import frames_by_video
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
@@ -164,7 +164,7 @@ def _instance(
         x, y, width, height = coco_mask.toBbox(mask["mask"]).tolist()
         label.box2d = Box2D(x, y, x + width - 1, y + height - 1)
     alone = Frame(frame.name, labels=[label])
-    return [instance | mask for instance in _instances(alone, label_of, size, labels)]
+    return [instance | mask for instance in instances_of_frame(alone, label_of, size, labels)]
 
 
 def _area(box: list[float]) -> float:

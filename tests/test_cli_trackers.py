@@ -1,0 +1,114 @@
+"""QDTrack and PCAN through the command line: the same bytes from one process, two, and a run that was cut short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pcan_model
+import qdtrack_model
+from bdd100k_models.cli import main
+from bdd100k_models.datasets.synth import generate_videos
+from bdd100k_models.formats.results.tracks import BoxTrackFormat, MaskTrackFormat
+from bdd100k_models.tasks import get_task
+from det_model import environment
+
+FRAMES, VIDEOS = 3, 3
+
+
+def write_qdtrack(folder: Path) -> tuple[Path, Path]:
+    head = qdtrack_model.SMALL_HEAD | {"model.track_head.embed_head.in_channels": 16}
+    config = qdtrack_model.config_of(qdtrack_model.NAME, qdtrack_model.SMALL | head)
+    return save(folder, config, qdtrack_model.small_model())
+
+
+def write_pcan(folder: Path) -> tuple[Path, Path]:
+    return save(folder, pcan_model.small_config(), pcan_model.small_model())
+
+
+def save(folder: Path, config: Any, model: torch.nn.Module) -> tuple[Path, Path]:
+    for loader in (config.test_dataloader, config.val_dataloader):
+        loader.dataset.pipeline[0].transforms[1].scale = (160, 90)
+    torch.nn.init.normal_(model.detector.roi_head.bbox_head.fc_cls.weight, std=3.0)
+    config.dump(folder / "tiny.py")
+    torch.save({"meta": {}, "state_dict": model.state_dict()}, folder / "tiny.pth")
+    return folder / "tiny.py", folder / "tiny.pth"
+
+
+FORMATS: dict[str, Any] = {"mot": BoxTrackFormat, "mots": MaskTrackFormat}
+MODELS: dict[str, Callable[[Path], tuple[Path, Path]]] = {"mot": write_qdtrack, "mots": write_pcan}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos") / "data"
+    generate_videos(folder, {"val": VIDEOS}, frames=FRAMES, seed=5, size=(320, 180), nproc=1)
+    return folder
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def command(request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The words of a run, up to its output folder."""
+    task = str(request.param)
+    config, weights = MODELS[task](tmp_path_factory.mktemp(task))
+    words = [task, config, "--checkpoint", weights, "--data-root", root, "--device", "cpu", "--workers", "0"]
+    return [*map(str, words), "--format-dir"]
+
+
+@pytest.fixture(scope="module")
+def reference(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("reference")
+    assert main(["test", *command, str(out), "--eval"]) == 1  # the frames have another size, which is said
+    return contents(out)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Return the predictions: what is in a folder."""
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and path.parent != out]
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def test_every_video_and_frame_has_its_files(command: list[str], reference: dict[str, bytes], root: Path) -> None:
+    images = root / get_task(command[0]).image_dir("val")
+    videos = sorted(path.name for path in images.iterdir())
+    assert len(videos) == VIDEOS
+    if command[0] == "mot":
+        assert set(reference) == {f"box_track/{video}.json" for video in videos}
+    else:
+        frames = [path.relative_to(images).with_suffix(".png") for path in sorted(images.rglob("*.jpg"))]
+        assert len(frames) == FRAMES * VIDEOS and {f"seg_track/{frame}" for frame in frames} <= set(reference)
+    assert len(set(reference.values())) > VIDEOS - 1  # things were found
+
+
+def test_two_processes_write_the_same_bytes(command: list[str], reference: dict[str, bytes], tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29747"]
+    words = [*launcher, "-m", "bdd100k_models.cli", "test", *command, str(tmp_path), "--launcher", "pytorch"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+    assert contents(tmp_path) == reference, done.stderr
+
+
+def test_an_interrupted_run_goes_on(
+    command: list[str], reference: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = FORMATS[command[0]]
+    encode = form.encode
+    calls: list[None] = []
+
+    def interrupted(self: Any, samples: Any) -> Any:
+        calls.append(None)
+        if len(calls) == FRAMES + 2:  # amid the second video
+            raise KeyboardInterrupt
+        return encode(self, samples)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(form, "encode", interrupted)
+        assert main(["test", *command, str(tmp_path)]) == 130
+    assert contents(tmp_path).keys() != reference.keys()
+    assert main(["test", *command, str(tmp_path), "--resume"]) == 1
+    assert contents(tmp_path) == reference
