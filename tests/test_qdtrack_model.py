@@ -7,6 +7,7 @@ import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only af
 # isort: split
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 
+from bdd100k_models.engine.checkpoint import load_weights
 from bdd100k_models.engine.model import inference_mode
+from bdd100k_models.errors import CheckpointError
 from bdd100k_models.models.qdtrack.heads import match_tracks
 from qdtrack_model import NAME, YOLOX, config_of, frame_sample, pair_sample, small_model, total, tracker_of
 
@@ -307,3 +310,17 @@ def test_boxes_of_yolox_are_cut_off_at_the_border():
     model.clip_boxes = False
     (frame,) = run(model, [[(0, "a")]], torch.rand(1, 3, 96, 128))
     assert float(frame.pred_instances.bboxes.min()) < 0
+
+
+def test_weights_of_another_number_of_classes_are_named_by_their_old_names_too(tmp_path: Path):
+    model = small_model()
+    old = {
+        key.replace("track_head.embed_head.", "roi_head.track_head.").removeprefix("detector."): value
+        for key, value in model.state_dict().items()
+    }
+    torch.save({"state_dict": old}, tmp_path / "old.pth")
+    load_weights(model, tmp_path / "old.pth")
+    old["roi_head.bbox_head.fc_cls.weight"] = torch.zeros(4, 32)
+    torch.save({"state_dict": old}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=r"another number of classes: detector\.roi_head\.bbox_head\.fc_cls"):
+        load_weights(model, tmp_path / "other.pth")

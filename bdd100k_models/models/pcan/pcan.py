@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.bbox import bbox2roi
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
 from bdd100k_models.errors import ConfigError, ImageError
 from bdd100k_models.models.pcan.keys import map_keys
@@ -95,7 +96,11 @@ class PCAN(BoxQDTrack):
         for name, parameter in self.named_parameters():
             if not name.startswith(_TRAINED[stage]):
                 parameter.requires_grad = False
-        self.register_load_state_dict_pre_hook(_rename_keys)
+
+    @classmethod
+    def map_keys(cls, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """Name the tensors of a checkpoint, whoever made it, as this model does."""
+        return map_keys(super().map_keys(state_dict))
 
     # --------------------------------------------------------------------------------------------------- inference
 
@@ -251,11 +256,3 @@ def _of_class(logits: Tensor, labels: Tensor) -> Tensor:
 def _scale(sample: DetDataSample, boxes: Tensor) -> Tensor:
     """Return by how much the image was scaled, for corners (x, y, x, y): (1, 4)."""
     return boxes.new_tensor(sample.scale_factor).repeat(1, 2)
-
-
-def _rename_keys(_: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
-    """Let the original's checkpoints load: rename their tensors in place."""
-    if not prefix:
-        renamed = map_keys(state_dict)
-        state_dict.clear()
-        state_dict.update(renamed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from mmcv.ops import batched_nms
@@ -33,6 +34,11 @@ class BoxQDTrack(QDTrack):
         self.clip_boxes = clip_boxes
         self._last: tuple[Any, int] | None = None
         self.register_load_state_dict_pre_hook(_rename_keys)
+
+    @classmethod
+    def map_keys(cls, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """Name the tensors of a checkpoint, whoever made it, as this model does."""
+        return map_keys(state_dict)
 
     # --------------------------------------------------------------------------------------------------- inference
 
@@ -212,9 +218,9 @@ def _without_classes(sample: DetDataSample) -> DetDataSample:
     return blank
 
 
-def _rename_keys(_: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
+def _rename_keys(model: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
     """Let the original's checkpoints load: rename their tensors in place."""
     if not prefix:
-        renamed = map_keys(state_dict)
+        renamed = cast(BoxQDTrack, model).map_keys(state_dict)
         state_dict.clear()
         state_dict.update(renamed)
