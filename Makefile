@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# processes that run the tests, each of one thread
+JOBS ?= 2
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-all lint format render clean
+.PHONY: help setup demo test test-all lint format render docs site clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,9 +35,17 @@ format: setup ## rewrite the sources in the house format
 render: setup ## write the README tables from zoo/
 	$(RUN) -m bdd100k_models.cli zoo render
 
+docs: setup ## the reference of the Python package, in build/docs
+	$(RUN) -m sphinx.ext.apidoc -q --force --module-first --no-toc --maxdepth 1 --output-dir build/reference bdd100k_models
+	cp doc/reference/index.rst build/reference/
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --conf-dir doc/reference build/reference build/docs
+
+site: setup ## the site of all models, in build/site
+	$(RUN) -m bdd100k_models.cli zoo site build/site --force
+
 test: lint ## the checks that every change must pass
 	$(RUN) -m bdd100k_models.cli zoo render --check
-	$(RUN) -m pytest -m "not slow and not cuda"
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow and not cuda"
 
 test-all: lint ## the same and the slow ones
 	$(RUN) -m pytest

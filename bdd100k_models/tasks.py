@@ -123,7 +123,9 @@ _STUFF = (
     *("polegroup", "street light", "traffic cone", "traffic device", "traffic light", "traffic sign"),
     *("traffic sign frame", "terrain", "vegetation", "sky"),
 )
-_THINGS = ("person", "rider", "bicycle", "bus", "car", "caravan", "motorcycle", "trailer", "train", "truck")
+
+#: The categories of panoptic segmentation whose objects are counted, last in their order.
+THINGS = ("person", "rider", "bicycle", "bus", "car", "caravan", "motorcycle", "trailer", "train", "truck")
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,16 @@ class Task:
 
 _IMAGES_100K = "images/100k/{split}"
 _IMAGES_10K = "images/10k/{split}"
+_IMAGES_TRACK = "images/track/{split}"
+_IMAGES_SEG_TRACK = "images/seg_track_20/{split}"
+
+#: How many images were published, or videos, by folder of images and split.
+PUBLISHED_COUNTS: Mapping[str, Mapping[str, int]] = {
+    _IMAGES_100K: {"train": 70_000, "val": 10_000, "test": 20_000},
+    _IMAGES_10K: {"train": 7_000, "val": 1_000, "test": 2_000},
+    _IMAGES_TRACK: {"train": 1_400, "val": 200, "test": 400},
+    _IMAGES_SEG_TRACK: {"train": 154, "val": 32, "test": 37},
+}
 
 
 def _mask_labels(task: str, images: str) -> tuple[str, ...]:
@@ -243,7 +255,7 @@ _TABLE = (
         title="Panoptic Segmentation",
         official="pan_seg",
         library="mmdet",
-        categories=_STUFF + _THINGS,
+        categories=_STUFF + THINGS,
         first_id=1,
         images=_IMAGES_10K,
         labels=_mask_labels("pan_seg", "bitmasks"),
@@ -281,7 +293,7 @@ _TABLE = (
         library="mmdet",
         categories=_OBJECTS,
         first_id=1,
-        images="images/track/{split}",
+        images=_IMAGES_TRACK,
         labels=("labels/box_track_20/{split}",),
         metric="mMOTA",
         description="2K videos with boxes of 8 categories followed through time",
@@ -294,7 +306,7 @@ _TABLE = (
         library="mmdet",
         categories=_OBJECTS,
         first_id=1,
-        images="images/seg_track_20/{split}",
+        images=_IMAGES_SEG_TRACK,
         labels=("labels/seg_track_20/bitmasks/{split}", "labels/seg_track_20/rles/{split}"),
         metric="mMOTA",
         description="223 videos with masks of 8 categories followed through time",

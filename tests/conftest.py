@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# several workers share the cores
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -41,21 +38,3 @@ def draw_noise(path: Path, seed: int, size: tuple[int, int] = (720, 1280)) -> Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
     return path
-
-
-@pytest.fixture
-def build_weightless(monkeypatch: pytest.MonkeyPatch) -> Callable[[Config], torch.nn.Module]:
-    """Build the model of a config without its weights, which costs no memory."""
-
-    def build(config: Config) -> torch.nn.Module:
-        from mmengine.registry import MODELS
-
-        from bdd100k_models.registry import enter_scope
-
-        # stochastic depth reads its rates back as numbers, which tensors without data cannot give
-        monkeypatch.setattr(torch, "linspace", functools.partial(torch.linspace, device="cpu"))
-        enter_scope(config.default_scope)
-        with torch.device("meta"):
-            return MODELS.build(config.model)
-
-    return build

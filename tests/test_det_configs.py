@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from mmengine.structures import InstanceData
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import build_model, predict
+from bdd100k_models.engine.weightless import build_weightless
 from conftest import ROOT, draw_noise
 from legacy import differences, intended, listed_differences, published_config, published_recipe, recipe
 
@@ -217,7 +217,7 @@ GROUPS = {
 
 
 @pytest.mark.parametrize("kind", GROUPS)
-def test_parameters_get_their_own_rates_and_decays(build_weightless: Callable[[Config], torch.nn.Module], kind: str):
+def test_parameters_get_their_own_rates_and_decays(kind: str):
     model = build_weightless(config_of(kind))
     settings = config_of(kind).optim_wrapper
     settings.type = "OptimWrapper"  # scaling of losses needs a GPU and groups no parameters

@@ -25,6 +25,7 @@ from pycocotools import mask as coco_mask
 
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import inference_mode, prepare_model
+from bdd100k_models.engine.weightless import build_weightless
 from bdd100k_models.errors import ConfigError, ImageError
 from bdd100k_models.models.pcan import PCAN, MaskTracker
 from bdd100k_models.models.pcan.keys import DROPPED, RENAMINGS, map_key, map_keys
@@ -141,7 +142,7 @@ def listed_keys(shared: Path, name: str) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(("file", "refines"), [("pcan.txt", True), ("pcan_stage2.txt", False)])
-def test_every_key_of_the_original_has_its_place(shared: Path, build_weightless: Any, file: str, refines: bool):
+def test_every_key_of_the_original_has_its_place(shared: Path, file: str, refines: bool):
     config = load_config(CONFIG, None if refines else {"model.refine_head": None})
     own = {key: tuple(value.shape) for key, value in build_weightless(config).state_dict().items()}
     original = listed_keys(shared, file)

@@ -17,6 +17,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
 from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.weightless import build_weightless
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.models.pcan import PCAN
 from bdd100k_models.models.pcan.keys import map_key
@@ -106,7 +107,7 @@ def test_the_full_second_stage_trains_everything_but_the_stem_and_the_refinement
     assert still == {name for name, _ in model.named_parameters() if name.startswith(stem)}
 
 
-def test_the_published_stages_train_as_many_tensors_as_the_original(build_weightless: Any):
+def test_the_published_stages_train_as_many_tensors_as_the_original():
     for stage, count in (("mask", 12), ("refine", 14)):
         model = build_weightless(load_config(CONFIG, {"model.stage": stage}))
         assert sum(parameter.requires_grad for parameter in model.parameters()) == count

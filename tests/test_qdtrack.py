@@ -23,6 +23,7 @@ from scipy.optimize import linear_sum_assignment
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import prepare_model
+from bdd100k_models.engine.weightless import build_weightless
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.models.qdtrack import BoxQDTrack, BoxTracker, OneStageQDTrack
 from bdd100k_models.models.qdtrack.association import SHADOW, UNTRACKED, number_new_tracks, take_ids
@@ -253,9 +254,7 @@ ORIGINS = [
 
 @pytest.mark.parametrize(("file", "name"), ORIGINS)
 @pytest.mark.parametrize("wrapper", ["", "model.", "model.model."])
-def test_every_key_of_every_code_base_has_its_place(
-    shared: Path, build_weightless: Any, file: str, name: str, wrapper: str
-):
+def test_every_key_of_every_code_base_has_its_place(shared: Path, file: str, name: str, wrapper: str):
     counters = "num_batches_tracked"
     own = {key: tuple(value.shape) for key, value in build_weightless(config_of(name)).state_dict().items()}
     original = {wrapper + key: shape for key, shape in listed_keys(shared, file).items()}
@@ -306,7 +305,7 @@ def test_every_renaming_is_used_and_says_why(shared: Path):
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
-def test_models_know_the_classes_of_the_data_in_its_order(path: Path, build_weightless: Any):
+def test_models_know_the_classes_of_the_data_in_its_order(path: Path):
     config = load_config(path)
     model = build_weightless(config)
     heads = [module.num_classes for name, module in model.named_modules() if name.endswith("bbox_head")]

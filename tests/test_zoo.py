@@ -1,4 +1,5 @@
 import csv
+import fnmatch
 import io
 import json
 import re
@@ -9,58 +10,97 @@ import pytest
 from bdd100k_models.cli import main
 from bdd100k_models.errors import ConfigError, InputError, LabelError
 from bdd100k_models.tasks import TASKS
-from bdd100k_models.zoo.records import all_models, config_files, decode_zoo, find_model, load_zoo, resolve_config
+from bdd100k_models.zoo.check.plain_config import read_config
+from bdd100k_models.zoo.records import (
+    all_models,
+    config_files,
+    decode_zoo,
+    find_model,
+    load_zoo,
+    published,
+    resolve_config,
+)
 from bdd100k_models.zoo.render import render_all
 from conftest import ROOT
 
 MODEL = "faster_rcnn_r50_fpn_1x_det_bdd100k"
 
+#: Configs that no row names: those made here, published ones without a row, and trackers' first stages.
+WITHOUT_ROW = ("*_mini_*", "*_timeofday_*", "*_40k_bdd100k", "segtrack-*")
+
 
 def test_every_published_row_and_link_is_here_and_rendered(shared: Path) -> None:
-    readme = (ROOT / "det/README.md").read_text()
-    published = json.loads((shared / "facts/zoo.json").read_text())
-    assert sum(len(method["rows"]) for method in published) == len(all_models()) == 260
-    for method in published:
+    facts = json.loads((shared / "facts/zoo.json").read_text())
+    ours = {name: found for name, found in all_models().items() if found[1].is_ours}
+    assert sum(len(method["rows"]) for method in facts) == len(ours) == 260
+    pages = {task: (ROOT / task / "README.md").read_text() for task in TASKS}
+    for method in facts:
+        page = pages[method["task"]]
+        for link in (method["code"], method["paper"]["url"], *(author.get("url") for author in method["authors"])):
+            assert link is None or f"]({link})" in page
         for row in method["rows"]:
-            task, ours, model = find_model(row["name"])
-            assert (task, ours.method, ours.venue, ours.code) == (
+            task, found, model = find_model(row["name"])
+            assert (task, found.method, found.venue, found.code) == (
                 *(method["task"], method["method"]),
                 *(method["venue"], method["code"]),
             )
-            assert (ours.paper.title, ours.paper.url) == (method["paper"]["title"], method["paper"]["url"])
-            assert [(author.name, author.url) for author in ours.authors] == [
+            assert (found.paper.title, found.paper.url) == (method["paper"]["title"], method["paper"]["url"])
+            assert [(author.name, author.url) for author in found.authors] == [
                 (author["name"], author.get("url")) for author in method["authors"]
             ]
             assert model.columns == row["columns"]
             assert model.links == row["links"]
-            if task == "det":
-                for link in row["links"].values():
-                    assert f"]({link})" in readme
-                for cell in row["columns"].values():
-                    assert f"| {cell} |" in readme
+            [line] = [line for line in page.splitlines() if f"]({row['links']['weights']})" in line]
+            assert all(f"]({link})" in line for link in row["links"].values())
+            assert all(f"| {cell} |" in line for cell in row["columns"].values())
+
+
+def test_every_row_of_vis4d_is_here_marked_and_rendered(shared: Path) -> None:
+    facts = json.loads((shared / "facts/vis4d_zoo.json").read_text())
+    assert sum(len(method["rows"]) for method in facts) == 9
+    for method in facts:
+        [found] = [m for m in load_zoo(method["task"]) if m.source == "vis4d" and m.method == method["method"]]
+        assert [model.columns for model in found.models] == [row["columns"] for row in method["rows"]]
+        for model, row in zip(found.models, method["rows"], strict=True):
+            assert set(model.links) <= {"config"}
+            assert row.get("config") in (None, model.name)
+        page = (ROOT / method["task"] / "README.md").read_text()
+        _, marked = page.split("### Models of the Vis4D zoo", 1)
+        for row in method["rows"]:
+            cells = " | ".join(row["columns"].values())
+            assert f"| {cells} |" in marked.split("\n## ")[0]
 
 
 @pytest.mark.parametrize("task", list(TASKS))
 def test_stems_agree_and_columns_are_the_same_in_a_method(task: str) -> None:
     for method in load_zoo(task):
         for model in method.models:
-            assert Path(model.links["weights"]).stem == model.name
-            assert Path(model.links["md5"]).stem == model.name
             assert list(model.columns) == list(method.models[0].columns)
+            if method.is_ours:
+                assert Path(model.links["weights"]).stem == model.name
+                assert Path(model.links["md5"]).stem == model.name
 
 
-def test_every_detection_model_has_its_config_and_the_other_way_round() -> None:
-    models = {model.name: model for method in load_zoo("det") for model in method.models}
-    for name, model in models.items():
-        path = ROOT / "det" / model.links["config"]
-        assert path.is_file()
-        assert path.stem == name
-        assert f"load_from = '{model.links['weights']}'" in path.read_text()
-    assert {name for name, path in config_files("det").items() if path.parent.name == "det"} == set(models)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_row_has_its_config_and_the_other_way_round(task: str) -> None:
+    configs = config_files(task)
+    rows = {model.name: (method, model) for method in load_zoo(task) for model in method.models}
+    for name, (method, model) in rows.items():
+        link = model.links.get("config", "")
+        if "://" in link:
+            # the published tracking models and Vis4D's link to the code that trained them
+            assert TASKS[task].videos or not method.is_ours
+            assert method.is_ours == (name in configs)
+            continue
+        assert (ROOT / task / link).resolve() == configs[name].resolve()
+        if method.is_ours:
+            assert read_config(configs[name], ROOT).load_from == model.links["weights"]
+    own = {name for name in configs if any(fnmatch.fnmatch(name, pattern) for pattern in WITHOUT_ROW)}
+    assert set(configs) - set(rows) == own
 
 
 def test_summaries_are_two_sentences() -> None:
-    for method in load_zoo("det"):
+    for method in published("det"):
         assert len(re.findall(r"\.(?:\s|$)", method.summary)) == 2, method.method
 
 
@@ -108,6 +148,9 @@ GOOD = {
         ({"models": [{"name": "m", "columns": {}, "links": {"wieghts": "x"}}]}, "wieghts"),
         ({"models": [*GOOD["models"], *GOOD["models"]]}, "appears twice"),
         ({"models": [{"name": "m", "columns": {"AP": 3}, "links": {}}]}, "columns"),
+        ({"source": "elsewhere"}, "elsewhere"),
+        ({"models": [{**GOOD["models"][0], "parameters": -1}]}, "parameters"),
+        ({"models": [{**GOOD["models"][0], "speed": [{"hardware": "x", "versions": {}}]}]}, "images_per_second"),
     ],
 )
 def test_malformed_data_are_refused(change: dict[str, object], word: str) -> None:
@@ -134,21 +177,22 @@ def test_configs_are_found_by_name_and_by_path(monkeypatch: pytest.MonkeyPatch) 
 def test_a_piped_table_has_one_whole_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "269 models"
     assert len(lines) == 1 + len(all_models()) + 1
     for line, (task, method, model) in zip(lines[1:], all_models().values(), strict=False):
-        cells = [task, method.method, model.name, *filter(None, model.columns.values())]
+        cells = [task, method.source, method.method, model.name, *filter(None, model.columns.values())]
         assert sorted(line.split()) == sorted(" ".join(cells).split())
 
 
 def test_the_list_can_be_read_by_scripts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["zoo", "list", "--task", "det", "--sort", "Box AP-val", "--csv"]) == 0
+    assert main(["zoo", "list", "--task", "det", "--source", "bdd100k", "--sort", "Box AP-val", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 64
     scores = [float(row["Box AP-val"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert main(["zoo", "list", "--method", "swin", "--json"]) == 0
     assert all("swin" in (row["name"] + row["method"]).lower() for row in json.loads(capsys.readouterr().out))
-    assert main(["zoo", "list"]) == 0
+    assert main(["zoo", "list", "--source", "bdd100k"]) == 0
     assert "260 models" in capsys.readouterr().out
     assert main(["zoo", "show", MODEL, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["Box AP-val"] == "31.04"

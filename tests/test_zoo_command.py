@@ -31,6 +31,7 @@ FILES = {
 def nothing_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the tests off the network: only this machine's addresses deliver."""
     monkeypatch.setenv("BDD100K_MODELS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.delenv("BDD100K_MODELS_MIRRORS", raising=False)
     original = download.fetch
 

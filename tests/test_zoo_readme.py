@@ -1,13 +1,17 @@
-"""What detection's README tells its readers to type exists."""
+"""What detection's README and the guide for contributions tell their readers to type exists."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 
+import msgspec
 import pytest
 
 from bdd100k_models.cli import build_parser
+from bdd100k_models.zoo.check.entry import Entry, check_entry_fields
+from bdd100k_models.zoo.check.report import Checklist
 from bdd100k_models.zoo.records import find_model
 from conftest import ROOT
 
@@ -40,3 +44,22 @@ def test_every_command_is_accepted(line: str) -> None:
 def test_every_model_named_is_published() -> None:
     for name in set(re.findall(r"\b[a-z0-9_-]+_det_bdd100k\b", README)):
         assert find_model(name)[0] == "det"
+
+
+GUIDE = (ROOT / "doc/CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", sorted(set(re.findall(r"`?bdd100k-models ([a-z]+ [^`\n]+)", GUIDE))))
+def test_every_command_of_the_guide_is_accepted(line: str) -> None:
+    words = line.replace("...", "det NAME").replace("TASK", "det").split()
+    assert build_parser().parse_args(words).run is not None
+
+
+def test_the_entry_of_the_guide_is_one() -> None:
+    [text] = re.findall(r"```json\n(.*?)```", GUIDE, flags=re.DOTALL)
+    entry = msgspec.json.decode(text, type=Entry)
+    assert set(json.loads(text)) == set(entry.__struct_fields__) - {"group"}
+    report = Checklist()
+    check_entry_fields(entry, report)
+    # all but the abstract is as it should be
+    assert {key for key, item in report.items.items() if item.problems} == {"abstract"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -10,8 +12,8 @@ import pytest
 from bdd100k_models.cli import main
 from bdd100k_models.errors import ConfigError, MissingFileError
 from bdd100k_models.tasks import TASKS
-from bdd100k_models.zoo import render
-from bdd100k_models.zoo.records import load_zoo
+from bdd100k_models.zoo import render, tables
+from bdd100k_models.zoo.records import all_models, load_zoo
 from conftest import ROOT
 
 
@@ -71,6 +73,41 @@ def test_tables_are_rectangles_with_every_cell(task: str) -> None:
             assert {link for cell in cells.values() for link in re.findall(r"\]\((.+?)\)", cell)} == set(
                 model.links.values()
             )
+
+
+def test_the_csv_holds_every_row_column_and_link(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(render.models_csv())))
+    assert [row["name"] for row in rows] == list(all_models())
+    for row, (task, method, model) in zip(rows, all_models().values(), strict=True):
+        assert (row["task"], row["source"], row["method"]) == (task, method.source, method.method)
+        assert {key: row[key] for key in model.columns} == model.columns
+        assert {kind: row[kind] for kind in model.links} == model.links
+    assert (ROOT / render.CSV_FILE).read_text() == render.models_csv()
+
+
+def test_a_stale_csv_is_seen_and_written(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing to render\n")
+    (tmp_path / "zoo").mkdir()
+    path = tmp_path / render.CSV_FILE
+    assert render.render_all(tmp_path, check=True) == [path]
+    assert not path.exists()
+    assert render.render_all(tmp_path) == [path]
+    path.write_text(path.read_text() + "x")
+    assert render.render_all(tmp_path, check=True) == [path]
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_the_guide_has_a_template_and_an_example_of_each_task(task: str) -> None:
+    guide = (ROOT / "doc/CONTRIBUTING.md").read_text()
+    assert f"<!-- zoo:begin template_{task} -->\n{tables.template_table(task)}" in guide
+    assert f"<!-- zoo:begin example_{task} -->\n{tables.example_method(task)}" in guide
+    header, _, empty = tables.template_table(task).splitlines()
+    columns = [cell.strip() for cell in header.strip("|").split("|")]
+    for column in tables.template_columns(task):
+        assert column in columns
+    for column in ("Scores-val", "Scores-test", "Config", "Weights", "Preds", "Visuals"):
+        assert columns.count(column) == 1
+    assert empty.count("]()") == 7
 
 
 def test_the_command_says_what_is_stale(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

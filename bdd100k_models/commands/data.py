@@ -1,14 +1,16 @@
-"""``bdd100k-models data``: make a data root."""
+"""``bdd100k-models data``: make a data root, or check one."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import re
+import sys
 from functools import partial
 from pathlib import Path
 
 from bdd100k_models.errors import InputError
-from bdd100k_models.tasks import SPLITS
+from bdd100k_models.tasks import SPLITS, TASKS
 
 _EXAMPLES = """\
 examples:
@@ -19,6 +21,15 @@ examples:
   bdd100k-models test det CONFIG_OR_NAME --data-root synthetic --format-dir out --eval
 """
 
+_CHECK_EXAMPLES = """\
+examples:
+  bdd100k-models data check data/bdd100k
+  bdd100k-models data check data/bdd100k --task det pose --split val --complete
+  bdd100k-models data check data/bdd100k --json > report.json
+
+exit status: 0 no problems, 1 problems were found, 2 nothing could be checked
+"""
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb ``data``."""
@@ -26,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     parser = subparsers.add_parser(
         "data",
-        help="draw a small synthetic data set",
+        help="check a data root, or draw a small synthetic one",
         description="Work on data roots.",
         formatter_class=HelpFormatter,
     )
@@ -49,6 +60,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         synth.add_argument(f"--{split}-videos", type=int, default=0, metavar="N", help="videos (default: 0)")
     synth.add_argument("--frames", type=int, default=40, metavar="N", help="frames a video, 5 a second (default: 40)")
     synth.add_argument(
+        "--reach",
+        type=float,
+        default=math.inf,
+        metavar="METRES",
+        help="leave out objects that are farther away, for models too small to see them (default: no limit)",
+    )
+    synth.add_argument(
         "--tasks",
         nargs="+",
         metavar="TASK",
@@ -59,6 +77,35 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     synth.add_argument("--nproc", type=int, metavar="N", help="processes (default: one for each core)")
     synth.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     synth.set_defaults(run=run)
+    _register_check(actions)
+
+
+def _register_check(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bdd100k_models.cli import HelpFormatter
+
+    check = actions.add_parser(
+        "check",
+        help="say what is missing or broken in a data root",
+        description=(
+            "Say which splits and labels of the data set are below ROOT, and what is wrong with them: pictures and "
+            "masks that cannot be read or have another size or other colours than expected, labels that break their "
+            "format, labels without pictures, frames that are missing from videos, pictures that are there twice."
+        ),
+        formatter_class=HelpFormatter,
+        epilog=_CHECK_EXAMPLES,
+    )
+    check.add_argument(
+        "root", metavar="ROOT", nargs="?", help="folder with images/ and labels/ (default: BDD100K_ROOT, data/bdd100k)"
+    )
+    check.add_argument(
+        "--task", nargs="+", default=(), metavar="TASK", help=f"must be there; any of {', '.join(TASKS)}"
+    )
+    check.add_argument("--split", nargs="+", default=(), metavar="SPLIT", help="train, val, test (default: all)")
+    check.add_argument("--complete", action="store_true", help="fewer images than published are a problem")
+    check.add_argument("--quick", action="store_true", help="look at headers, do not decode the pixels")
+    check.add_argument("--nproc", type=int, metavar="N", help="processes (default: one for each core)")
+    check.add_argument("--json", action="store_true", help="print JSON, with every name")
+    check.set_defaults(run=run_check)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
     videos = {split: getattr(args, f"{split}_videos") for split in SPLITS}
     if not any(pictures.values()) and not any(videos.values()):
         raise InputError("nothing was asked for; add --train N, --val N or --test N, or videos by --val-videos N")
+    if not args.reach > 0:
+        raise InputError(f"--reach must be more than 0 metres, not {args.reach:g}")
     from bdd100k_models.datasets.synth import IMAGE_TASKS, VIDEO_TASKS, generate, generate_videos
 
     tasks = args.tasks or [*IMAGE_TASKS, *VIDEO_TASKS]
@@ -78,9 +127,41 @@ def run(args: argparse.Namespace) -> int:
     for draw, counts, known in ((generate, pictures, IMAGE_TASKS), (draw_videos, videos, VIDEO_TASKS)):
         chosen = [task for task in tasks if task in known]
         if any(counts.values()):
-            print(draw(args.root, counts, seed=args.seed, tasks=chosen, size=size, nproc=args.nproc, force=force))
+            summary = draw(
+                args.root,
+                counts,
+                seed=args.seed,
+                tasks=chosen,
+                size=size,
+                reach=args.reach,
+                nproc=args.nproc,
+                force=force,
+            )
+            print(summary)
             force = True  # what was just drawn is no stranger's
     return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Check a data root; 1 where there are problems."""
+    from bdd100k_models.cli import EXIT_PROBLEMS
+    from bdd100k_models.datasets.check import check_data
+    from bdd100k_models.datasets.check_report import print_report
+    from bdd100k_models.datasets.images import find_data_root
+
+    report = check_data(
+        find_data_root(args.root),
+        tasks=args.task,
+        splits=args.split,
+        complete=args.complete,
+        quick=args.quick,
+        nproc=args.nproc,
+    )
+    if args.json:
+        print(report.to_json())
+    else:
+        print_report(report, all_rows=bool(args.task), terminal=sys.stdout.isatty())
+    return EXIT_PROBLEMS if report.problems else 0
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -140,7 +140,9 @@ def _add_running_arguments(parser: argparse.ArgumentParser) -> None:
         "--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="who started the processes"
     )
     group.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
-    group.add_argument("--gpu-collect", action="store_true", help="accepted; results never need collecting here")
+    group.add_argument(
+        "--gpu-collect", "--gpu_collect", action="store_true", help="accepted; results never need collecting here"
+    )
     group.add_argument("--tmpdir", help="accepted; results never need collecting here")
 
 

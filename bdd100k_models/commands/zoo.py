@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import argparse
 import csv
-import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bdd100k_models.errors import DownloadError, InputError
+from bdd100k_models.commands import site, zoo_check, zoo_mirror
+from bdd100k_models.errors import DownloadError
 from bdd100k_models.tasks import TASKS
-
-if TYPE_CHECKING:
-    from bdd100k_models.zoo.records import Model
 
 _EXAMPLES = """\
 examples:
-  bdd100k-models zoo list --task det --sort "Box AP-val"
+  bdd100k-models zoo list --task det --sort "Box AP"
+  bdd100k-models zoo list --backbone swin --metric mIoU --at-least 60
   bdd100k-models zoo list --method swin --csv > swin.csv
   bdd100k-models zoo show faster_rcnn_r50_fpn_1x_det_bdd100k
   bdd100k-models zoo download faster_rcnn_r50_fpn_1x_det_bdd100k
   bdd100k-models zoo download faster_rcnn_r50_fpn_1x_det_bdd100k --what preds,scores --dest published
+  bdd100k-models zoo mirror /data/zoo --task det --what weights,scores
+  bdd100k-models zoo check contributions/my_method --data-root data/bdd100k
 """
 
 #: Columns of text that a table may take where no terminal limits it; lines are only as long as the table needs.
 _PIPE_WIDTH = 10_000
-
-#: What ``download --what`` can name, and the links that each stands for.
-_PARTS = {
-    "weights": ("weights",),
-    "preds": ("preds",),
-    "scores": ("scores_val", "scores_test"),
-    "visuals": ("visuals",),
-}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,44 +34,90 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     parser = subparsers.add_parser(
         "zoo",
-        help="list, show and download the published models",
-        description="The published models: list, show and download them; write the tables of the READMEs.",
+        help="list, show, download, mirror and check the published models",
+        description="The published models: list, show, download and mirror them; check contributions; write the tables "
+        "of the READMEs.",
         formatter_class=HelpFormatter,
         epilog=_EXAMPLES,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_list(actions)
+    _add_show(actions)
+    _add_download(actions)
+    zoo_mirror.add_action(actions)
+    zoo_check.add_action(actions)
+    render = actions.add_parser(
+        "render", help="write the tables of the READMEs and zoo/models.csv", formatter_class=HelpFormatter
+    )
+    render.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a file is stale")
+    render.set_defaults(run=run_render)
+    site.add_action(actions)
+
+
+def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bdd100k_models.cli import HelpFormatter
+
     listing = actions.add_parser("list", help="a table of models", formatter_class=HelpFormatter)
     listing.add_argument("--task", choices=tuple(TASKS), help="models of one task")
     listing.add_argument("--method", metavar="TEXT", help="models whose method or name contains this")
-    listing.add_argument("--sort", metavar="COLUMN", help="sort by a column, the highest first")
+    listing.add_argument("--backbone", metavar="TEXT", help="models whose backbone or detector contains this")
+    listing.add_argument("--source", choices=("bdd100k", "vis4d"), help="rows of one zoo (default: of both)")
+    listing.add_argument("--metric", metavar="COLUMN", help="models with this score, the best first")
+    listing.add_argument("--at-least", type=float, metavar="SCORE", help="with --metric: only from this score on")
+    listing.add_argument("--sort", metavar="COLUMN", help="sort by a column: the best score first, or by the alphabet")
+    listing.add_argument("--reverse", action="store_true", help="sort the other way round")
     form = listing.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print CSV")
     listing.set_defaults(run=run_list)
-    show = actions.add_parser("show", help="all about one model", formatter_class=HelpFormatter)
+
+
+def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bdd100k_models.cli import HelpFormatter
+
+    show = actions.add_parser(
+        "show",
+        help="all about one model",
+        description="Scores, links, size and cost of a model, and what its config changes in those it builds on.",
+        formatter_class=HelpFormatter,
+    )
     show.add_argument("name", metavar="NAME")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(run=run_show)
+
+
+def _add_download(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from bdd100k_models.cli import HelpFormatter
+    from bdd100k_models.zoo.parts import PARTS
+
     download = actions.add_parser("download", help="fetch published files", formatter_class=HelpFormatter)
     download.add_argument("names", metavar="NAME", nargs="+")
     download.add_argument(
-        "--what", default="weights", metavar="PARTS", help=f"any of {','.join(_PARTS)} (default: weights)"
+        "--what", default="weights", metavar="PARTS", help=f"any of {','.join(PARTS)} (default: weights)"
     )
     download.add_argument("--dest", type=Path, metavar="DIR", help="folder of the files (default: the cache)")
+    zoo_mirror.add_transfer_arguments(download)
     download.set_defaults(run=run_download)
-    render = actions.add_parser("render", help="write the tables of the READMEs", formatter_class=HelpFormatter)
-    render.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a table is stale")
-    render.set_defaults(run=run_render)
 
 
 def run_list(args: argparse.Namespace) -> int:
     """Print models as a table, JSON or CSV."""
     import msgspec
 
-    rows = _rows(args.task, args.method)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    from bdd100k_models.errors import InputError
+    from bdd100k_models.zoo.listing import columns_of, find_column, list_rows, sort_rows, with_score
+
+    if args.at_least is not None and args.metric is None:
+        raise InputError("--at-least needs a score to compare with; name it with --metric")
+    rows = list_rows(args.task, args.method, args.backbone, args.source)
+    # whatever is filtered out, a column of the zoo is one
+    known = columns_of(list_rows())
+    if args.metric:
+        metric = find_column(args.metric, known)
+        rows = sort_rows(with_score(rows, metric, args.at_least), metric, reverse=args.reverse)
     if args.sort:
-        rows = _sorted(rows, args.sort, columns)
+        rows = sort_rows(rows, find_column(args.sort, known), reverse=args.reverse)
+    columns = columns_of(rows)
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
     elif args.csv:
@@ -91,35 +129,12 @@ def run_list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(task: str | None, text: str | None) -> list[dict[str, str]]:
-    from bdd100k_models.zoo.records import all_models
-
-    wanted = (text or "").lower()
-    return [
-        {"task": name, "method": method.method, "name": model.name, **model.columns}
-        for name, method, model in all_models().values()
-        if task in (None, name) and wanted in f"{method.method} {model.name}".lower()
-    ]
-
-
-def _sorted(rows: list[dict[str, str]], column: str, columns: list[str]) -> list[dict[str, str]]:
-    if rows and column not in columns:
-        raise InputError(f"there is no column {column!r}; the columns are {', '.join(columns)}")
-
-    def key(row: dict[str, str]) -> tuple[bool, float, str]:
-        value = row.get(column, "")
-        try:
-            return False, -float(value), value
-        except ValueError:
-            return True, 0.0, value
-
-    return sorted(rows, key=key)
-
-
 def _print_table(rows: list[dict[str, str]], columns: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    if len({row["source"] for row in rows}) < 2:
+        columns = [column for column in columns if column != "source"]
     table = Table(box=None, header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=column == "name")
@@ -135,6 +150,7 @@ def run_show(args: argparse.Namespace) -> int:
     """Print one model."""
     import msgspec
 
+    from bdd100k_models.zoo.facts import config_changes
     from bdd100k_models.zoo.records import config_files, find_model
 
     task, method, model = find_model(args.name)
@@ -147,88 +163,56 @@ def run_show(args: argparse.Namespace) -> int:
         **model.columns,
         **model.links,
     }
-    facts["runs here"] = "yes" if model.name in config_files(task) else "not yet"
+    if model.parameters is not None:
+        facts["parameters"] = f"{model.parameters / 1e6:.2f} M"
+    if model.flops is not None:
+        facts["FLOPs"] = f"{model.flops / 1e9:.1f} G for an image of 1280 x 720"
+    for speed in model.speed:
+        facts[f"speed ({speed.hardware})"] = f"{speed.images_per_second:g} images/s"
+    config = config_files(task).get(model.name)
+    facts["runs here"] = "no weights are published" if not method.is_ours else "yes" if config else "not yet"
+    changes = config_changes(config) if config else []
     if args.json:
-        print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())
+        raw = {"source": method.source, "parameters": model.parameters, "flops": model.flops, "speed": model.speed}
+        content = {key: value for key, value in facts.items() if key in ("runs here",) or not key.startswith("speed")}
+        content.pop("FLOPs", None)
+        print(msgspec.json.format(msgspec.json.encode(content | raw | {"config changes": changes}), indent=1).decode())
         return 0
     width = max(map(len, facts))
     for key, value in facts.items():
         print(f"{key.ljust(width)}  {value}")
+    if changes:
+        print("what its config changes in those it builds on:")
+        for change in changes:
+            print(f"  {change}")
     return 0
 
 
 def run_download(args: argparse.Namespace) -> int:
     """Fetch published files and print where they are; what cannot be had is named, the rest still comes."""
     from bdd100k_models.cli import EXIT_ERROR
+    from bdd100k_models.zoo import download
+    from bdd100k_models.zoo.download.files import in_parallel, obtain
+    from bdd100k_models.zoo.parts import kinds_of
     from bdd100k_models.zoo.records import find_model
 
-    kinds = _kinds(args.what)
-    models = [find_model(name)[2] for name in args.names]
+    kinds = kinds_of(args.what)
+    models = [find_model(name)[2] for name in dict.fromkeys(args.names)]
+    jobs = zoo_mirror.checked_jobs(args.jobs)
     failed = False
-    for model in models:
-        for kind in kinds:
+    with download.preferring(args.mirror):
+        wanted = [(model, kind) for model in models for kind in kinds]
+        for _, outcome in in_parallel(lambda pair: obtain(*pair, args.dest), wanted, jobs):
             try:
-                print(_obtain(model, kind, args.dest))
+                print(outcome.result())
             except DownloadError as error:
                 failed = True
                 print(f"error: {error}", file=sys.stderr)
     return EXIT_ERROR if failed else 0
 
 
-def _kinds(what: str) -> list[str]:
-    parts = [part.strip() for part in what.split(",")]
-    if unknown := [part for part in parts if part not in _PARTS]:
-        raise InputError(f"--what {what}: there is no {unknown[0]!r}; give any of {', '.join(_PARTS)}")
-    return list(dict.fromkeys(kind for part in parts for kind in _PARTS[part]))
-
-
-def _obtain(model: Model, kind: str, dest: Path | None) -> Path:
-    """Return where a model's file of one kind lies, after fetching it if need be.
-
-    Weights are checked against their MD5 whatever their source. For the other files no MD5 is published: one that is
-    there is whole, since files appear only then, and is kept.
-    """
-    from bdd100k_models.zoo.download import cache_folder, path_in_zoo, weights_file
-
-    url = model.links.get(kind)
-    if url is None:
-        raise DownloadError(f"{model.name}: no {kind} were published")
-    below = path_in_zoo(url)
-    if kind == "weights":
-        weights = weights_file(url, md5_url=model.links.get("md5"))
-        return weights if dest is None else _copy(weights, dest / below)
-    path = (dest or cache_folder()) / below
-    return path if path.is_file() else _fetch_anywhere(url, path)
-
-
-def _copy(source: Path, dest: Path) -> Path:
-    from bdd100k_models.formats.files import atomic_writer
-
-    if not (dest.exists() and dest.samefile(source)):
-        with source.open("rb") as file, atomic_writer(dest) as copy:
-            shutil.copyfileobj(file, copy)
-    return dest
-
-
-def _fetch_anywhere(url: str, path: Path) -> Path:
-    """Take a file from the first mirror that has it, else from the published address."""
-    from bdd100k_models.zoo.download import fetch, mirrors, path_in_zoo
-
-    failures = []
-    for mirror in (*mirrors(), ""):
-        if mirror and "://" not in mirror:
-            if (file := Path(mirror) / path_in_zoo(url)).is_file():
-                return _copy(file, path)
-            continue
-        try:
-            return fetch(f"{mirror.rstrip('/')}/{path_in_zoo(url)}" if mirror else url, path)
-        except DownloadError as error:
-            failures.append(str(error))
-    raise DownloadError(f"{url}: {'; '.join(failures)}; name a copy of the zoo in BDD100K_MODELS_MIRRORS")
-
-
 def run_render(args: argparse.Namespace) -> int:
-    """Write or check the tables of the READMEs."""
+    """Write or check what is rendered from the zoo's data."""
     from bdd100k_models.paths import SOURCE_ROOT
     from bdd100k_models.zoo.render import render_all
 

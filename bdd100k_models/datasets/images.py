@@ -190,6 +190,29 @@ def read_image(path: Path, expected_size: tuple[int, int] | None = None) -> tupl
     Raises:
         ImageError: The file is missing, empty, cut off or no image.
     """
+    data, header = open_image(path)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise ImageError("not an image that can be read")
+    height, width = pixels.shape[:2]
+    return pixels, "; ".join(remarks_on(data, header, (height, width), expected_size)) or None
+
+
+def open_image(path: Path) -> tuple[bytes, Image.Image]:
+    """Read an image's file and look at its header, without decoding the pixels.
+
+    Args:
+        path: An image file.
+
+    Returns:
+        The whole file, and Pillow's image of it, not loaded.
+
+    Raises:
+        ImageError: The file is missing, empty, cut off or no image.
+    """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -206,21 +229,31 @@ def read_image(path: Path, expected_size: tuple[int, int] | None = None) -> tupl
         raise ImageError("not an image that can be read") from None
     if not _is_complete(data, header):
         raise ImageError("the file is cut off; copy or download it again")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise ImageError("not an image that can be read")
+    return data, header
+
+
+def remarks_on(
+    data: bytes, header: Image.Image, size: tuple[int, int], expected_size: tuple[int, int] | None
+) -> list[str]:
+    """Say what is unusual about an image that can be read: other colours or depth, another size.
+
+    Args:
+        data: Its file.
+        header: Pillow's image of it.
+        size: Its (height, width).
+        expected_size: (height, width) that it should have, or None.
+
+    Returns:
+        A remark each; none for 8-bit colour of the right size.
+    """
     remarks = []
     if header.mode != "RGB":
         remarks.append(f"{_MODE_NAMES.get(header.mode, header.mode)} image, converted to 8-bit colour")
     elif "bits" in header.info or getattr(header, "bits", 8) > 8 or _png_depth(data) == 16:
         remarks.append("16-bit image, converted to 8-bit colour")
-    height, width = pixels.shape[:2]
-    if expected_size is not None and (height, width) != expected_size:
-        remarks.append(f"{width}x{height} pixels instead of {expected_size[1]}x{expected_size[0]}")
-    return pixels, "; ".join(remarks) or None
+    if expected_size is not None and size != expected_size:
+        remarks.append(f"{size[1]}x{size[0]} pixels instead of {expected_size[1]}x{expected_size[0]}")
+    return remarks
 
 
 _MODE_NAMES = {"L": "grey", "LA": "grey", "CMYK": "CMYK", "P": "palette", "RGBA": "transparent", "1": "black-and-white"}

@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from mmengine.dataset import Compose
 from torch.utils.data import DataLoader, Dataset
 
-from bdd100k_models.datasets.images import ImageSet, read_image
+from bdd100k_models.datasets.images import ImageItem, ImageSet, read_image
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ConfigError, ImageError
 
@@ -45,19 +46,81 @@ class Batch:
     failures: dict[int, Problem] = field(default_factory=dict)
 
 
+class Preparation:
+    """What a config's test pipeline makes of pixels that were already read.
+
+    Args:
+        pipeline: The test pipeline, which begins with ``LoadImageFromFile``.
+
+    Raises:
+        ConfigError: The pipeline begins with something else, or cannot be built.
+    """
+
+    def __init__(self, pipeline: Sequence[dict[str, Any]]) -> None:
+        loading, steps = _without_loading(pipeline)
+        self.in_videos = loading is not pipeline[0]
+        self.as_float = bool(loading.get("to_float32", False))
+        try:
+            self.transform = Compose(steps)
+        except (KeyError, TypeError, AssertionError) as error:
+            raise ConfigError(f"test_pipeline cannot be built ({error})") from None
+
+    def add(
+        self,
+        batch: Batch,
+        index: int,
+        item: ImageItem,
+        pixels: npt.NDArray[np.uint8],
+        remark: str | None = None,
+        regions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Add an image to a batch.
+
+        Args:
+            batch: The batch.
+            index: Place of the image in the run's order.
+            item: The image.
+            pixels: uint8 (height, width, 3), blue-green-red.
+            remark: What is unusual about it, if anything.
+            regions: What the pipeline is told about each region of the image, which may have none; None: the image
+                is one sample. A region that a transform refuses (``ImageError``) is left out, with a remark.
+        """
+        remarks = [] if remark is None else [remark]
+        batch.indices.append(index)
+        sample: dict[str, Any] = {
+            "img": pixels.astype(np.float32) if self.as_float else pixels,
+            "img_path": str(item.path),
+            "img_id": index,
+            "img_shape": pixels.shape[:2],
+            "ori_shape": pixels.shape[:2],
+        }
+        if item.video is not None:
+            sample |= {"frame_id": item.position, "video_id": item.video}
+        if self.in_videos:
+            # transforms for videos take lists, here of one frame
+            sample = {key: [value] for key, value in sample.items()}
+        for region in [{}] if regions is None else regions:
+            try:
+                packed = self.transform({**sample, **copy.deepcopy(dict(region))})
+            except ImageError as error:
+                remarks.append(str(error))
+                continue
+            batch.owners.append(index)
+            batch.data["inputs"].append(packed["inputs"])
+            batch.data["data_samples"].append(packed["data_samples"])
+        if remarks:
+            batch.remarks[index] = Problem(name=item.name, message=_shorten(remarks), predicted=True)
+
+
 class InferenceImages(Dataset[Batch]):
     """Maps a number to a prepared batch; which images form a batch is fixed beforehand.
 
     Args:
         images: The run's images.
         batches: Indices of the images of each batch.
-        pipeline: The config's test pipeline, which begins with ``LoadImageFromFile``.
+        pipeline: The config's test pipeline (see :class:`Preparation`, also for what is raised).
         regions: For models that look at regions: what the pipeline is told about each region of an image, by the
-            image's name. None: each image is one sample. A region that a transform refuses (``ImageError``) is left
-            out, with a remark.
-
-    Raises:
-        ConfigError: The pipeline begins with something else, or cannot be built.
+            image's name. None: each image is one sample.
     """
 
     def __init__(
@@ -67,16 +130,10 @@ class InferenceImages(Dataset[Batch]):
         pipeline: Sequence[dict[str, Any]],
         regions: Regions | None = None,
     ) -> None:
-        loading, steps = _without_loading(pipeline)
         self.images = images
-        self.in_videos = loading is not pipeline[0]
         self.batches = batches
         self.regions = regions
-        self.as_float = bool(loading.get("to_float32", False))
-        try:
-            self.transform = Compose(steps)
-        except (KeyError, TypeError, AssertionError) as error:
-            raise ConfigError(f"test_pipeline cannot be built ({error})") from None
+        self.preparation = Preparation(pipeline)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -90,31 +147,8 @@ class InferenceImages(Dataset[Batch]):
             except ImageError as error:
                 batch.failures[index] = Problem(name=item.name, message=str(error))
                 continue
-            remarks = [] if remark is None else [remark]
-            batch.indices.append(index)
-            sample: dict[str, Any] = {
-                "img": pixels.astype(np.float32) if self.as_float else pixels,
-                "img_path": str(item.path),
-                "img_id": index,
-                "img_shape": pixels.shape[:2],
-                "ori_shape": pixels.shape[:2],
-            }
-            if item.video is not None:
-                sample |= {"frame_id": item.position, "video_id": item.video}
-            if self.in_videos:
-                # transforms for videos take lists, here of one frame
-                sample = {key: [value] for key, value in sample.items()}
-            for region in [{}] if self.regions is None else self.regions.get(item.name, ()):
-                try:
-                    packed = self.transform({**sample, **copy.deepcopy(dict(region))})
-                except ImageError as error:
-                    remarks.append(str(error))
-                    continue
-                batch.owners.append(index)
-                batch.data["inputs"].append(packed["inputs"])
-                batch.data["data_samples"].append(packed["data_samples"])
-            if remarks:
-                batch.remarks[index] = Problem(name=item.name, message=_shorten(remarks), predicted=True)
+            regions = None if self.regions is None else self.regions.get(item.name, ())
+            self.preparation.add(batch, index, item, pixels, remark, regions)
         return batch
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import scalabel
 from bdd100k_models.formats.stream import stream_frames
+from bdd100k_models.tasks import TAGS
 
 #: Frames whose labels are gathered before they become arrays: few enough to stay small, enough to be quick.
 _BATCH = 256
@@ -39,6 +41,28 @@ class Flags(msgspec.Struct, gc=False):
     ignored: Any = False
 
 
+#: Weather, scene and time of day of a frame, in the order of ``TAGS``; None for what its labels do not say.
+Scene = tuple[str | None, str | None, str | None]
+
+
+class SceneAttributes(msgspec.Struct, gc=False):
+    """The attributes of a frame by which a data set is sliced; of any type, see :func:`scene_of`."""
+
+    weather: Any = None
+    scene: Any = None
+    timeofday: Any = None
+
+
+def scene_of(attributes: SceneAttributes | None) -> Scene:
+    """Return weather, scene and time of day; what is no text counts as not given."""
+    if attributes is None:
+        return (None, None, None)
+    values = (attributes.weather, attributes.scene, attributes.timeofday)
+    # thousands of frames share a handful of values
+    first, second, third = (sys.intern(value) if isinstance(value, str) else None for value in values)
+    return (first, second, third)
+
+
 class _Label(msgspec.Struct, gc=False):
     id: str | int
     score: float | None = None
@@ -50,6 +74,7 @@ class _Label(msgspec.Struct, gc=False):
 class _Frame(msgspec.Struct, gc=False):
     name: str | int
     videoName: str | None = None
+    attributes: SceneAttributes | None = None
     labels: list[_Label] | None = None
 
 
@@ -62,6 +87,7 @@ class BoxTable:
         names: Image name of each frame.
         videos: Video name of each frame, or None.
         files: File that each frame stands in.
+        scenes: Weather, scene and time of day of each frame.
         category_names: The distinct names that labels use, in order of appearance; None for a label without category.
         frame: int32 (N,): index into ``names``.
         position: int32 (N,): place of the label among the labels of its frame, from 0.
@@ -76,6 +102,7 @@ class BoxTable:
     names: list[str]
     videos: list[str | None]
     files: list[str]
+    scenes: list[Scene]
     category_names: tuple[str | None, ...]
     frame: npt.NDArray[np.int32]
     position: npt.NDArray[np.int32]
@@ -132,12 +159,16 @@ def table_from_frames(frames: Iterable[scalabel.Frame], source: str) -> BoxTable
             _Label(label.id, label.score, label.category, _flags(label.attributes), label.box2d)
             for label in frame.labels or ()
         ]
-        builder.add(_Frame(frame.name, frame.videoName, labels), source)
+        builder.add(_Frame(frame.name, frame.videoName, _scene_attributes(frame.attributes), labels), source)
     return builder.finish()
 
 
 def _flags(attributes: dict[str, Any] | None) -> Flags | None:
     return Flags(attributes.get("crowd", False), attributes.get("ignored", False)) if attributes else None
+
+
+def _scene_attributes(attributes: dict[str, Any] | None) -> SceneAttributes | None:
+    return SceneAttributes(*(attributes.get(tag) for tag in TAGS)) if attributes else None
 
 
 def is_true(value: object) -> bool:
@@ -168,6 +199,7 @@ class _Builder:
     names: list[str] = field(default_factory=list)
     videos: list[str | None] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    scenes: list[Scene] = field(default_factory=list)
     category_index: dict[str | None, int] = field(default_factory=dict)
     columns: list[tuple[npt.NDArray[Any], ...]] = field(default_factory=list)
     waiting: list[_Label] = field(default_factory=list)
@@ -178,6 +210,7 @@ class _Builder:
         self.names.append(str(frame.name))
         self.videos.append(frame.videoName)
         self.files.append(file)
+        self.scenes.append(scene_of(frame.attributes))
         labels = frame.labels or []
         self.counts.append(len(labels))
         self.waiting.extend(labels)
@@ -232,7 +265,8 @@ class _Builder:
         )
         columns = [np.concatenate(parts) for parts in zip(*self.columns, strict=True)] if self.columns else list(empty)
         self.columns = []
-        return BoxTable(self.source, self.names, self.videos, self.files, tuple(self.category_index), *columns)
+        place = (self.source, self.names, self.videos, self.files, self.scenes)
+        return BoxTable(*place, tuple(self.category_index), *columns)
 
 
 def _corners(boxes: list[scalabel.Box2D | None]) -> npt.NDArray[np.float64]:

@@ -23,6 +23,9 @@ TRUNCATED, OCCLUDED, CROWD, IGNORED = 8, 4, 2, 1
 
 MAX_ID = 65535
 
+#: The value of pixels of a label mask that have no class.
+NO_CLASS = 255
+
 #: A bitmask as one number a pixel, uint32 (height, width): its bytes, from the lowest, are B, G, R and A.
 Packed: TypeAlias = npt.NDArray[np.uint32]
 
@@ -134,6 +137,21 @@ def read_mask(path: Path) -> npt.NDArray[np.uint8]:
     if pixels.ndim != 2 or pixels.dtype != np.uint8:
         raise LabelError(f"{path}: {_describe(pixels)}, but a label mask is a PNG of one channel of 8 bits")
     return pixels
+
+
+def check_classes(classes: npt.NDArray[np.uint8], count: int, where: str) -> None:
+    """Refuse a mask with other values than the classes (0 to ``count`` - 1) and 255.
+
+    Raises:
+        LabelError: See above; the message names ``where``, the value and the first pixel that has it.
+    """
+    wrong = (classes >= count) & (classes != NO_CLASS)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0].tolist()
+        raise LabelError(
+            f"{where}: the pixel in column {column} of row {row} has the value {classes[row, column]}; "
+            f"classes are 0 to {count - 1}, and {NO_CLASS} is none of them"
+        )
 
 
 def _read_png(path: Path) -> npt.NDArray[np.uint8]:

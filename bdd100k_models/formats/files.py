@@ -61,6 +61,20 @@ def make_folder(path: Path) -> None:
         raise output_error(path, error) from None
 
 
+def check_empty(root: Path) -> None:
+    """Check that nothing would be mixed with what is to be written.
+
+    Raises:
+        OutputError: There is something in ``root``, or it cannot be told.
+    """
+    try:
+        empty = not root.is_dir() or next(root.iterdir(), None) is None
+    except OSError as error:
+        raise output_error(root, error) from None
+    if not empty:
+        raise OutputError(f"{root}: this folder is not empty; choose another, or add --force to write into it")
+
+
 def output_error(path: Path, error: OSError, *, resumable: bool = False) -> OutputError:
     """Say in one line why ``path`` could not be written and what to do.
 

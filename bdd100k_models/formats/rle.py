@@ -26,6 +26,7 @@ _Value = TypeVar("_Value", np.uint8, np.int32)
 _FIRST = 48  # the character of the group 0
 _MORE = 0x20
 _MAX_GROUPS = 8  # 40 bits, far more than any image has pixels
+_HIGHEST = (np.arange(32) + 16) % 32 - 16  # what five bits mean where the first is a sign
 
 
 def encode(mask: npt.NDArray[np.bool_] | npt.NDArray[np.uint8]) -> RLE:
@@ -167,18 +168,21 @@ def decode_spans(masks: Sequence[RLE], where: Sequence[str]) -> list[Ints]:
     Raises:
         LabelError: See :func:`decode`.
     """
-    ends = _all_ends(masks)
-    if ends is None:  # one of them is malformed; this finds it
-        ends = [np.cumsum(decode_runs(mask, name)) for mask, name in zip(masks, where, strict=True)]
-    pairs = [one[: len(one) // 2 * 2].reshape(-1, 2) for one in ends]
-    return [spans if (full := spans[:, 0] < spans[:, 1]).all() else spans[full] for spans in pairs]
+    spans = _all_spans(masks)
+    if spans is None:  # one of them is malformed; this finds it
+        for mask, name in zip(masks, where, strict=True):
+            decode_runs(mask, name)
+        raise LabelError(f"{where[0]}: rle.counts is no run-length code; write the file again")
+    return spans
 
 
-def _all_ends(masks: Sequence[RLE]) -> list[Ints] | None:
-    """Return the past-the-last pixel of each run of each mask, or None where one is malformed or of no size."""
+def _all_spans(masks: Sequence[RLE]) -> list[Ints] | None:
+    """Return the spans of each mask, see :func:`decode_spans`; None where one is malformed or of no size."""
+    if not masks:
+        return []
     if not all(mask.counts and min(mask.size) > 0 for mask in masks):
         return None
-    read = _read("".join(mask.counts for mask in masks))
+    read = _read("".join([mask.counts for mask in masks]))
     if read is None:
         return None
     steps, last = read
@@ -186,22 +190,50 @@ def _all_ends(masks: Sequence[RLE]) -> list[Ints] | None:
     bounds = np.searchsorted(last, characters) + 1
     if (last[np.minimum(bounds, len(last)) - 1] != characters).any():  # a number goes on in the next mask's text
         return None
-    lengths = np.diff(bounds, prepend=0)
-    place = np.arange(len(steps)) - np.repeat(bounds - lengths, lengths)
-    for chosen, numbers in ((place % 2 == 1, lengths // 2), ((place % 2 == 0) & (place > 0), (lengths - 1) // 2)):
-        steps[chosen] = _sums(steps[chosen], numbers)
-    ends = _sums(steps, lengths)
-    if (steps < 0).any() or ends[bounds - 1].tolist() != [mask.size[0] * mask.size[1] for mask in masks]:
+    sizes = np.array([mask.size[0] * mask.size[1] for mask in masks], np.int64)
+    runs, ends = _pair_runs(steps, np.diff(bounds, prepend=0))
+    # runs of all masks in a row: each mask begins where the one before is full
+    borders: Ints = np.cumsum(runs.reshape(-1)).reshape(-1, 2)
+    if runs.min(initial=0) < 0 or (borders[ends - 1, 1] != np.cumsum(sizes)).any():
         return None
-    first = (bounds - lengths).tolist()
-    return [ends[start:end] for start, end in zip(first, bounds.tolist(), strict=True)]
+    first = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    borders -= np.repeat(np.cumsum(sizes) - sizes, ends - first)[:, None]
+    cuts = ends
+    filled = np.flatnonzero(runs[:, 1])
+    if len(filled) < len(runs):
+        borders, cuts = borders[filled], np.searchsorted(filled, ends)
+    return [borders[start:end] for start, end in itertools.pairwise([0, *cuts.tolist()])]
 
 
-def _sums(values: Ints, lengths: Ints) -> Ints:
-    """Return cumulative sums that start anew after each of ``lengths`` (N,) values."""
-    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
-    sums: Ints = total[1:] - np.repeat(total[np.cumsum(lengths) - lengths], lengths)
-    return sums
+def _pair_runs(steps: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """Turn the numbers of several masks into the lengths of their runs, those outside and inside side by side.
+
+    Args:
+        steps: int64 (N,): the numbers, of which each from the fourth of a mask on is a difference to that before last.
+        lengths: int64 (M,): how many belong to each mask, at least 1.
+
+    Returns:
+        int64 (P, 2): a run outside and one inside, which is 0 where a mask has no more; and (M,) where each mask ends.
+    """
+    odd = lengths % 2
+    ends = np.cumsum(lengths + odd) // 2
+    first = ends * 2 - lengths - odd
+    padded = np.zeros(int(ends[-1]) * 2, np.int64)
+    if odd.any():
+        padded[np.arange(len(steps)) + np.repeat(np.cumsum(odd) - odd, lengths)] = steps
+    else:
+        padded[:] = steps
+    # the third number is no difference either; written as one, all of them add up in the same way
+    third = first[lengths > 2]
+    padded[third + 2] -= padded[third]
+    runs = padded.reshape(-1, 2)
+    # and so does the first of the next mask, after what the last run of this one is
+    totals = np.add.reduceat(runs, first // 2, axis=0)
+    runs[ends[:-1]] -= totals[:-1]
+    for column in (0, 1):
+        runs[:, column] = np.cumsum(runs[:, column])
+    runs[ends[odd == 1] - 1, 1] = 0
+    return runs, ends
 
 
 def _runs(labels: npt.NDArray[np.generic]) -> tuple[Ints, npt.NDArray[np.generic]]:
@@ -293,16 +325,20 @@ def _read(counts: str) -> tuple[Ints, Ints] | None:
     # characters below the first wrap around to more than 63
     if codes.max() > 63 or codes[-1] & _MORE:
         return None
-    last = np.flatnonzero(codes < _MORE)
-    groups = np.diff(last, prepend=-1)
+    (last,) = (codes < _MORE).nonzero()
+    # the last character holds the highest bits, of which the first is the sign
+    steps = _HIGHEST.take(codes.take(last))
+    if len(last) == len(codes):
+        return steps, last
+    groups = last.copy()
+    groups[1:] -= last[:-1]
+    groups[0] += 1
     longest = int(groups.max())
     if longest > _MAX_GROUPS:
         return None
-    # the last character holds the highest bits, of which the first is the sign
-    steps = codes[last].astype(np.int64)
-    steps -= (steps & 0x10) << 1
+    (rows,) = (groups > 1).nonzero()
     for group in range(1, longest):
-        rows = np.flatnonzero(groups > group)
+        rows = rows[groups[rows] > group]
         steps[rows] = steps[rows] << 5 | (codes[last[rows] - group] & 0x1F)
     return steps, last
 

@@ -7,6 +7,7 @@ import difflib
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +17,10 @@ from bdd100k_models.tasks import TASKS, get_task
 
 #: What a model has besides its scores; the keys of ``links``.
 LINKS = ("config", "weights", "md5", "preds", "visuals", "scores_val", "scores_test")
+
+
+#: Which zoo a row is from: the published BDD100K one (and what was contributed to it since), or that of Vis4D.
+Source: TypeAlias = Literal["bdd100k", "vis4d"]
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,22 +37,57 @@ class Author(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
 
 
+class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a model ran, and on what.
+
+    Attributes:
+        hardware: The processor or GPU.
+        versions: Version by package, of those that matter.
+        images_per_second: Images a second, more than 0.
+        batch_size: Images at a time.
+        precision: Number format of the run, such as ``float32``.
+    """
+
+    hardware: str
+    versions: dict[str, str]
+    images_per_second: Annotated[float, msgspec.Meta(gt=0)]
+    batch_size: Annotated[int, msgspec.Meta(ge=1)] = 1
+    precision: str = "float32"
+
+
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One published model.
 
     Attributes:
         name: The stem that config, weights and row share.
         columns: The cells of its row as published, by column.
-        links: Addresses by kind (see :data:`LINKS`); a config's is relative to the task's folder.
+        links: Addresses by kind (see :data:`LINKS`); a config's is relative to the task's folder. A row of Vis4D has at
+            most a config's.
+        parameters: How many numbers it learns, where counted.
+        flops: What it computes for one image of the data set's size, where counted; see
+            :func:`bdd100k_models.zoo.facts.count_flops`.
+        speed: How fast it ran, one entry a measurement.
     """
 
     name: str
     columns: dict[str, str]
     links: dict[str, str]
+    parameters: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    flops: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    speed: tuple[Speed, ...] = ()
 
     def __post_init__(self) -> None:
         if unknown := set(self.links) - set(LINKS):
             raise ValueError(f"{self.name}: unknown links {sorted(unknown)}")
+
+    @property
+    def headline(self) -> tuple[str, str]:
+        """Return the columns of the score that ranks models, on val and on test.
+
+        It is the first of the published table; the other one follows from its name and may not be there.
+        """
+        column = next(name for name in self.columns if name.endswith("-val"))
+        return column, f"{column.removesuffix('-val')}-test"
 
 
 class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +102,9 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         code: Where its code is.
         models: Its rows.
         summary: What it is and what for, in two sentences; empty where not yet written.
+        source: The zoo that its rows are from; those of another one than ours do not run here.
+        abstract: The paper's abstract, as a contribution brings it; may be empty.
+        usage: Where it is said how to use it; empty for the usage section of the task's page.
     """
 
     method: str
@@ -72,11 +115,19 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str
     models: list[Model]
     summary: str = ""
+    source: Source = "bdd100k"
+    abstract: str = ""
+    usage: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its models are of this zoo: with configs here, published weights and predictions."""
+        return self.source == "bdd100k"
 
 
 @functools.cache
 def load_zoo(task: str) -> tuple[Method, ...]:
-    """Read the published models of a task.
+    """Read the models of a task: the published ones, then those of other zoos (see :attr:`Method.source`).
 
     Raises:
         InputError: There is no such task.
@@ -106,9 +157,14 @@ def decode_zoo(data: bytes, where: str) -> tuple[Method, ...]:
     return methods
 
 
+def published(task: str) -> tuple[Method, ...]:
+    """Return the methods of a task that are of this zoo; see :func:`load_zoo` for what is raised."""
+    return tuple(method for method in load_zoo(task) if method.is_ours)
+
+
 @functools.cache
 def all_models() -> Mapping[str, tuple[str, Method, Model]]:
-    """Return task, method and model of every published model, by its name."""
+    """Return task, method and model of every row of every zoo, by its name."""
     return {model.name: (task, method, model) for task in TASKS for method in load_zoo(task) for model in method.models}
 
 
@@ -121,7 +177,7 @@ def find_model(name: str) -> tuple[str, Method, Model]:
     models = all_models()
     stem = name.removesuffix(".py").removesuffix(".pth")
     if stem not in models:
-        raise InputError(f"{name}: no such model; {_nearest(stem, models)}`bdd100k-models zoo list` shows all")
+        raise InputError(f"{name}: no such model; {nearest_names(stem, models)}`bdd100k-models zoo list` shows all")
     return models[stem]
 
 
@@ -152,11 +208,12 @@ def resolve_config(task: str, name_or_path: str) -> Path:
     if stem in files and Path(name_or_path).name == name_or_path:
         return files[stem]
     raise InputError(
-        f"{name_or_path}: no such model or config of {task}; {_nearest(stem, files)}"
+        f"{name_or_path}: no such model or config of {task}; {nearest_names(stem, files)}"
         f"`bdd100k-models zoo list --task {task}` shows all"
     )
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def nearest_names(name: str, known: Mapping[str, object]) -> str:
+    """Return the question whether one of up to three known names was meant, or nothing where none is like it."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}? " if near else ""

@@ -1,110 +1,104 @@
-"""README tables, written from the zoo's data between markers.
+"""What is written from the zoo's data: tables between the markers of pages, and one CSV of everything.
 
 A block is ``<!-- zoo:begin NAME -->`` ... ``<!-- zoo:end NAME -->``: ``tasks`` on the front page, ``contents`` and
-``methods`` in a task's README.
+``methods`` in a task's README, ``template_TASK`` and ``example_TASK`` in the guide for contributions.
 """
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bdd100k_models.errors import ConfigError, MissingFileError
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.paths import SOURCE_ROOT
 from bdd100k_models.tasks import TASKS, Task
-from bdd100k_models.zoo.records import Method, Model, load_zoo
+from bdd100k_models.zoo.records import LINKS, Method, Model, all_models, load_zoo, published
+from bdd100k_models.zoo.tables import contents_list, example_method, methods_sections, results_table, template_table
+
+__all__ = ["models_csv", "render_all", "results_table", "tasks_table"]
 
 _BLOCK = re.compile(r"(<!-- zoo:begin (\w+) -->\n).*?(<!-- zoo:end \2 -->)", re.DOTALL)
 _MARKER = re.compile(r"<!-- zoo:(?:begin|end)\b")
 
-#: Where a link's column stands: behind the score column that ends so, or at the end of the row.
-_SCORE_LINKS = {"-val": "scores_val", "-test": "scores_test"}
-_HEADINGS = {"scores_val": "Scores-val", "scores_test": "Scores-test"}
+#: Where the CSV of all rows stands, below the source tree.
+CSV_FILE = Path("zoo/models.csv")
+
+#: The CSV's first columns.
+_FACTS = (
+    "task",
+    "source",
+    "group",
+    "method",
+    "name",
+    "venue",
+    "paper",
+    "paper_url",
+    "code",
+    "parameters",
+    "flops",
+    "speed",
+)
+
+_Blocks = Mapping[str, Callable[[], str]]
 
 
 def render_all(root: Path = SOURCE_ROOT, *, check: bool = False) -> list[Path]:
-    """Write every README's blocks.
+    """Write every page's blocks and the CSV.
 
     Args:
-        root: The source tree.
+        root: The source tree; the CSV is written where it has a folder ``zoo``.
         check: Only look, write nothing.
 
     Returns:
         The files that were (or, with ``check``, would be) changed.
 
     Raises:
-        ConfigError: A README has a block of unknown name, or a marker without its counterpart.
+        ConfigError: A page has a block of unknown name, or a marker without its counterpart.
         MissingFileError: The front page is not there, as in an installed package.
     """
     if not (root / "README.md").is_file():
         raise MissingFileError(f"{root}: no README.md to render; run this in a checkout of the source tree")
-    changed = []
-    for path, blocks in _pages(root):
-        text = path.read_text(encoding="utf-8")
-        if len(_MARKER.findall(text)) != 2 * len(_BLOCK.findall(text)):
-            raise ConfigError(f"{path}: a zoo:begin or zoo:end stands alone or names another block; pair them")
-        rendered = _BLOCK.sub(functools.partial(_fill, blocks=blocks, path=path), text)
-        if rendered != text:
-            changed.append(path)
-            if not check:
-                write_bytes(path, rendered.encode())
+    wanted = {path: _rendered(path, blocks) for path, blocks in _pages(root).items()}
+    if (root / CSV_FILE).parent.is_dir():
+        wanted[root / CSV_FILE] = models_csv()
+    changed = [path for path, text in wanted.items() if not path.is_file() or path.read_bytes() != text.encode()]
+    if not check:
+        for path in changed:
+            write_bytes(path, wanted[path].encode())
     return changed
 
 
-def _pages(root: Path) -> list[tuple[Path, Mapping[str, Callable[[], str]]]]:
-    pages: list[tuple[Path, Mapping[str, Callable[[], str]]]] = [
-        (root / "README.md", {"tasks": lambda: tasks_table(root)})
-    ]
-    for task in TASKS.values():
-        path = root / task.name / "README.md"
-        if path.is_file():
-            pages.append((path, _task_blocks(task)))
-    return pages
+def _rendered(path: Path, blocks: _Blocks) -> str:
+    text = path.read_bytes().decode()
+    if len(_MARKER.findall(text)) != 2 * len(_BLOCK.findall(text)):
+        raise ConfigError(f"{path}: a zoo:begin or zoo:end stands alone or names another block; pair them")
+    return _BLOCK.sub(functools.partial(_fill, blocks=blocks, path=path), text)
 
 
-def _task_blocks(task: Task) -> Mapping[str, Callable[[], str]]:
+def _pages(root: Path) -> dict[Path, _Blocks]:
+    pages: dict[Path, _Blocks] = {root / "README.md": {"tasks": lambda: tasks_table(root)}}
+    pages |= {root / task.name / "README.md": _task_blocks(task) for task in TASKS.values()}
+    pages[root / "doc" / "CONTRIBUTING.md"] = {
+        f"{kind}_{task}": functools.partial(make, task)
+        for task in TASKS
+        for kind, make in (("template", template_table), ("example", example_method))
+    }
+    return {path: blocks for path, blocks in pages.items() if path.is_file()}
+
+
+def _task_blocks(task: Task) -> _Blocks:
     return {
         "contents": lambda: contents_list(load_zoo(task.name)),
         "methods": lambda: methods_sections(load_zoo(task.name)),
     }
 
 
-def contents_list(methods: Sequence[Method]) -> str:
-    """Return links to the methods' sections, below their groups where a task has several."""
-    groups = _groups(methods)
-    taken: Counter[str] = Counter()
-    lines = []
-    for group, members in groups.items():
-        if len(groups) > 1:
-            lines.append(f"- [{group}](#{_anchor(group, taken)})\n")
-        indent = "  " * (len(groups) > 1)
-        lines += [f"{indent}- [{method.method}](#{_anchor(method.method, taken)})\n" for method in members]
-    return "".join(lines)
-
-
-def methods_sections(methods: Sequence[Method]) -> str:
-    """Return all methods' sections, each group under a heading where a task has several."""
-    groups = _groups(methods)
-    if len(groups) == 1:
-        return "\n---\n\n".join(render_method(method) for method in methods)
-    return "\n".join(
-        f"### {group}\n\n" + "\n---\n\n".join(render_method(method, level=4) for method in members)
-        for group, members in groups.items()
-    )
-
-
-def _groups(methods: Sequence[Method]) -> dict[str, list[Method]]:
-    groups: dict[str, list[Method]] = {}
-    for method in methods:
-        groups.setdefault(method.group, []).append(method)
-    return groups
-
-
-def _fill(match: re.Match[str], blocks: Mapping[str, Callable[[], str]], path: Path) -> str:
+def _fill(match: re.Match[str], blocks: _Blocks, path: Path) -> str:
     begin, name, end = match.groups()
     if name not in blocks:
         raise ConfigError(f"{path}: there is no block {name!r}; the blocks are {', '.join(blocks)}")
@@ -116,7 +110,7 @@ def tasks_table(root: Path) -> str:
     lines = ["| Task | Data | Published models | Best on val | Runs here |", "| :- | :- | -: | :- | :-: |"]
     total = 0
     for task in TASKS.values():
-        methods = load_zoo(task.name)
+        methods = published(task.name)
         count = sum(len(method.models) for method in methods)
         total += count
         ready = (root / task.name / "README.md").is_file()
@@ -128,7 +122,7 @@ def tasks_table(root: Path) -> str:
 
 def _best(methods: tuple[Method, ...]) -> str:
     """Return the best published score on val, as published; one for each group where a task has several."""
-    column = next(name for name in methods[0].models[0].columns if name.endswith("-val"))
+    column, _ = methods[0].models[0].headline
     best: dict[str, tuple[float, str, Method]] = {}
     for method in methods:
         for model in method.models:
@@ -142,71 +136,22 @@ def _best(methods: tuple[Method, ...]) -> str:
     return "; ".join(f"{group}: {score} {metric} ({method.method})" for group, (_, score, method) in best.items())
 
 
-def render_method(method: Method, level: int = 3) -> str:
-    """Return a method's section, headed at ``level``: paper, authors, summary, results, code."""
-    authors = ", ".join(f"[{author.name}]({author.url})" if author.url else author.name for author in method.authors)
-    parts = [
-        f"{'#' * level} {method.method}\n",
-        f"[{method.paper.title}]({method.paper.url}) [{method.venue}]\n",
-        f"Authors: {authors}\n",
-        f"{method.summary}\n" if method.summary else "",
-        f"{'#' * (level + 1)} Results\n",
-        results_table(method),
-        f"[[Code]({method.code})] [[Usage](#usage)]\n",
-    ]
-    return "\n".join(part for part in parts if part)
+def models_csv() -> str:
+    """Return every row of every zoo as CSV: what it is, the columns of all tables, links, and what was counted here."""
+    rows = [_csv_row(*row) for row in all_models().values()]
+    columns = dict.fromkeys(column for _, _, model in all_models().values() for column in model.columns)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*_FACTS, *columns, *LINKS], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
-def results_table(method: Method) -> str:
-    """Return a method's results as a Markdown table, with every published column and link."""
-    columns = list(method.models[0].columns)
-    header: list[str] = []
-    for column in columns:
-        header.append(column)
-        link = _score_link(column, columns)
-        if link:
-            header.append(_HEADINGS[link])
-    header += ["Config", "Weights", "Preds", "Visuals"]
-    rows = [_row(model, columns) for model in method.models]
-    lines = [header, [":-:"] * len(header), *rows]
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
-
-
-def _score_link(column: str, columns: list[str]) -> str | None:
-    """Return which scores file belongs behind a column: the last of those of its split."""
-    for ending, link in _SCORE_LINKS.items():
-        if column.endswith(ending):
-            last = [name for name in columns if name.endswith(ending)][-1]
-            return link if column == last else None
-    return None
-
-
-def _row(model: Model, columns: list[str]) -> list[str]:
-    cells: list[str] = []
-    for column in columns:
-        cells.append(model.columns[column])
-        link = _score_link(column, columns)
-        if link:
-            cells.append(_link("scores", model.links.get(link)))
-    weights = _link("model", model.links.get("weights"))
-    if "md5" in model.links:
-        weights += f" \\| {_link('MD5', model.links['md5'])}"
-    config = _link("config", model.links.get("config"))
-    return [
-        *cells,
-        config,
-        weights,
-        _link("preds", model.links.get("preds")),
-        _link("visuals", model.links.get("visuals")),
-    ]
-
-
-def _link(text: str, url: str | None) -> str:
-    return f"[{text}]({url})" if url else ""
-
-
-def _anchor(heading: str, taken: Counter[str]) -> str:
-    """Return the anchor that GitHub gives a heading; ``taken`` counts equal ones, which it numbers."""
-    anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-    taken[anchor] += 1
-    return anchor if taken[anchor] == 1 else f"{anchor}-{taken[anchor] - 1}"
+def _csv_row(task: str, method: Method, model: Model) -> dict[str, str]:
+    facts = (
+        *(task, method.source, method.group, method.method, model.name),
+        *(method.venue, method.paper.title, method.paper.url, method.code),
+        *("" if count is None else str(count) for count in (model.parameters, model.flops)),
+        "; ".join(f"{speed.images_per_second:g} images/s on {speed.hardware}" for speed in model.speed),
+    )
+    return dict(zip(_FACTS, facts, strict=True)) | model.columns | model.links

@@ -45,10 +45,9 @@ class Camera:
         """Return pixels (..., 2) of world points (..., 3)."""
         z = np.maximum(points[..., 2], NEAR)
         shift = (self.yaw + self.bend * z) * z
-        u = self.width / 2 + self.focal * (points[..., 0] + shift) / z
-        v = self.horizon + self.focal * (self.elevation - points[..., 1]) / z
         pixels = np.empty((*z.shape, 2))
-        pixels[..., 0], pixels[..., 1] = u, v
+        pixels[..., 0] = self.width / 2 + self.focal * (points[..., 0] + shift) / z
+        pixels[..., 1] = self.horizon + self.focal * (self.elevation - points[..., 1]) / z
         return pixels
 
     def scale(self, z: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 from collections import Counter
@@ -19,7 +20,7 @@ import cv2
 from bdd100k_models.datasets.synth.labels import FRAMES, MASKS
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.errors import InputError, OutputError
-from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+from bdd100k_models.formats.files import check_empty, make_folder, write_bytes
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.progress import ProgressBar
@@ -73,6 +74,7 @@ def generate(
     seed: int = 0,
     tasks: Collection[str] = IMAGE_TASKS,
     size: tuple[int, int] = (1280, 720),
+    reach: float = math.inf,
     nproc: int | None = None,
     force: bool = False,
     start: int = 0,
@@ -90,6 +92,7 @@ def generate(
         seed: Not negative.
         tasks: Whose labels are written.
         size: Width and height in pixels.
+        reach: In metres; objects that are farther away are not there, so that small models can find them all.
         nproc: Processes; by default one for each core, fewer for a few pictures. More than one need a main module
             that can be imported, as always with :mod:`multiprocessing`.
         force: Write into a folder that is not empty. Other files there are kept.
@@ -103,7 +106,7 @@ def generate(
         OutputError: ``root`` is not empty and ``force`` is not set, or it cannot be written.
     """
     counts = check_counts(splits, seed, size, nproc, start)
-    job = _Job(root, known_tasks(tasks, IMAGE_TASKS, "single images"), seed, size)
+    job = _Job(root, known_tasks(tasks, IMAGE_TASKS, "single images"), seed, size, reach)
     if not force:
         check_empty(root)
     make_folder(root)
@@ -132,6 +135,7 @@ class _Job:
     tasks: tuple[str, ...]
     seed: int
     size: tuple[int, int]
+    reach: float
 
     def image_folders(self, split: str) -> list[Path]:
         """Return where the images of a split go; the same ones into each."""
@@ -148,16 +152,6 @@ class _Job:
             return {}
         paths = {task: get_task(task).label_paths(split)[1 if task in MASKS else 0] for task in self.tasks}
         return {path: task for task, path in paths.items()}
-
-
-def check_empty(root: Path) -> None:
-    """Raise if there is something in ``root``, or if it cannot be told."""
-    try:
-        empty = not root.is_dir() or next(root.iterdir(), None) is None
-    except OSError as error:
-        raise output_error(root, error) from None
-    if not empty:
-        raise OutputError(f"{root}: this folder is not empty; choose another, or add --force to write into it")
 
 
 def check_counts(
@@ -211,7 +205,7 @@ def mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Any], Iterable[int]
 
 def _write_picture(job: _Job, split: str, index: int) -> _Frames:
     """Draw and write one picture and its masks; return its frame in each label file."""
-    picture = draw_picture(job.seed, split, index, job.size)
+    picture = draw_picture(job.seed, split, index, job.size, job.reach)
     name = Path(picture.frame.name)
     done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     assert done

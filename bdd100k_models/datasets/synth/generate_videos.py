@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,20 +10,11 @@ from pathlib import Path
 
 import cv2
 
-from bdd100k_models.datasets.synth.generate import (
-    JPEG_QUALITY,
-    Summary,
-    check_counts,
-    check_empty,
-    known_tasks,
-    mapper,
-    processes,
-)
-from bdd100k_models.datasets.synth.labels import instance_bitmask, segment_labels
+from bdd100k_models.datasets.synth.generate import JPEG_QUALITY, Summary, check_counts, known_tasks, mapper, processes
+from bdd100k_models.datasets.synth.labels import instance_segments
 from bdd100k_models.datasets.synth.video import draw_video, video_name
 from bdd100k_models.errors import InputError
-from bdd100k_models.formats.bitmask import encode_bitmask
-from bdd100k_models.formats.files import make_folder, write_bytes
+from bdd100k_models.formats.files import check_empty, make_folder, write_bytes
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.progress import ProgressBar
@@ -41,6 +33,7 @@ def generate_videos(
     seed: int = 0,
     tasks: Collection[str] = VIDEO_TASKS,
     size: tuple[int, int] = (1280, 720),
+    reach: float = math.inf,
     nproc: int | None = None,
     force: bool = False,
 ) -> Summary:
@@ -57,6 +50,7 @@ def generate_videos(
         seed: Not negative.
         tasks: Whose labels are written.
         size: Width and height in pixels.
+        reach: In metres; objects that are farther away are not there.
         nproc: Processes; by default one for each core.
         force: Write into a folder that is not empty. Other files there are kept.
 
@@ -70,7 +64,7 @@ def generate_videos(
     counts = check_counts(videos, seed, size, nproc)
     if not 1 <= frames <= _MAX_FRAMES:
         raise InputError(f"the number of frames must be 1 to {_MAX_FRAMES}, not {frames}")
-    job = _Job(root, known_tasks(tasks, VIDEO_TASKS, "videos"), seed, size, frames)
+    job = _Job(root, known_tasks(tasks, VIDEO_TASKS, "videos"), seed, size, frames, reach)
     if not force:
         check_empty(root)
     make_folder(root)
@@ -92,6 +86,7 @@ class _Job:
     seed: int
     size: tuple[int, int]
     frames: int
+    reach: float
 
 
 def _write_video(job: _Job, split: str, index: int) -> list[dict[str, Frame]]:
@@ -102,7 +97,7 @@ def _write_video(job: _Job, split: str, index: int) -> list[dict[str, Frame]]:
     names = {number: category for category, number in by_category.items()}
     boxes: list[Frame] = []
     segments: list[Frame] = []
-    for picture in draw_video(job.seed, split, index, job.frames, job.size):
+    for picture in draw_video(job.seed, split, index, job.frames, job.size, job.reach):
         done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
         assert done
         for task in job.tasks:
@@ -111,10 +106,10 @@ def _write_video(job: _Job, split: str, index: int) -> list[dict[str, Frame]]:
             continue
         boxes.append(picture.frame)
         if "mots" in job.tasks:
-            bitmask = instance_bitmask(picture)
+            found = instance_segments(picture)
             path = job.root / get_task("mots").label_paths(split)[0] / name / picture.frame.name
-            write_bytes(path.with_suffix(".png"), encode_bitmask(bitmask))
-            labels = segment_labels(bitmask, names)
+            write_bytes(path.with_suffix(".png"), found.png())
+            labels = found.labels(names)
             segments.append(
                 Frame(picture.frame.name, videoName=name, frameIndex=picture.frame.frameIndex, labels=labels or None)
             )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdd100k_models.datasets.synth.camera import NEAR, Points
-from bdd100k_models.datasets.synth.canvas import Canvas, Colour
+from bdd100k_models.datasets.synth.canvas import Canvas, Colour, stretch
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.scene import Scene
 from bdd100k_models.datasets.synth.surfaces import number_of
@@ -30,7 +30,7 @@ def draw_sky(painter: Painter, scene: Scene, rng: np.random.Generator) -> None:
     end = int(camera.horizon) + 2
     top, low = (np.array(colour[::-1]) for colour in scene.light.sky)
     share = np.clip(np.arange(end) / max(camera.horizon, 1), 0, 1)[:, None] ** 1.3
-    canvas.pixels[:end] = (top * (1 - share) + low * share).astype(np.uint8)[:, None]
+    canvas.pixels[:end] = stretch((top * (1 - share) + low * share).astype(np.uint8), canvas.width)
     canvas.ids[:end] = number_of("sky")
     night = scene.timeofday == "night"
     open_sky = scene.weather in ("clear", "partly cloudy")
@@ -117,8 +117,7 @@ def _rows(painter: Painter, colour: Colour) -> NDArray[np.uint8]:
     """Return the ground (rows below the horizon, width, 3) if it had one colour all over."""
     depths = painter.camera.row_depths()[int(np.ceil(painter.camera.horizon)) :]
     shaded = painter.light.shade_rows(colour, np.minimum(depths, 2000.0))[:, ::-1].astype(np.uint8)
-    rows: NDArray[np.uint8] = cv2.repeat(np.ascontiguousarray(shaded[:, None]), 1, painter.canvas.width)
-    return rows
+    return stretch(shaded, painter.canvas.width)
 
 
 def _band(painter: Painter, left: float, right: float, colour: Colour, surface: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,7 +12,14 @@ from numpy.typing import NDArray
 from bdd100k_models.datasets.synth.camera import NEAR
 from bdd100k_models.datasets.synth.people import pose_labels
 from bdd100k_models.datasets.synth.picture import Picture
-from bdd100k_models.datasets.synth.surfaces import number_of, paint_categories, panoptic_ids, semantic_ids
+from bdd100k_models.datasets.synth.surfaces import (
+    SURFACES,
+    category_table,
+    look_up,
+    number_of,
+    panoptic_ids,
+    semantic_ids,
+)
 from bdd100k_models.formats import bitmask as bits
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import Bitmask
@@ -25,22 +33,81 @@ _LANE_END = 120.0  # metres; where lanes end, for drivable areas
 _LANE_STEPS = np.concatenate((np.linspace(NEAR, 12, 8), np.geomspace(13, _LANE_END, 14)))
 
 
-def instance_bitmask(picture: Picture) -> Bitmask:
+@dataclass(frozen=True)
+class Segments:
+    """What a picture shows, as segments numbered from 1 in the order of their ids; 0 is nothing.
+
+    Attributes:
+        index: uint8, or int32 where there are many (height, width): the segment of each pixel.
+        category: uint8 (K,), category ids, 0 for nothing.
+        ids: uint16 (K,), ids in the files.
+        attributes: uint8 (K,), as in bitmasks.
+    """
+
+    index: NDArray[np.uint8] | NDArray[np.int32]
+    category: NDArray[np.uint8]
+    ids: NDArray[np.uint16]
+    attributes: NDArray[np.uint8]
+
+    def bitmask(self) -> Bitmask:
+        """Return the same by pixel."""
+        index = self.index
+        return Bitmask(look_up(self.category, index), look_up(self.ids, index), look_up(self.attributes, index))
+
+    def png(self) -> bytes:
+        """Return the PNG of the bitmask."""
+        packed = bits.pack(Bitmask(self.category, self.ids, self.attributes))
+        pixels = look_up(packed, self.index)
+        return bits.encode_png(pixels.view(np.uint8).reshape(*pixels.shape, 4))
+
+    def labels(self, names: Mapping[int, str]) -> list[Label]:
+        """Return a label with a run-length mask for each segment that is seen, in order of the ids."""
+        labels = []
+        for number, mask in rle.encode_labels(self.index).items():
+            if number:
+                flags = int(self.attributes[number])
+                attributes = {"occluded": bool(flags & bits.OCCLUDED), "truncated": bool(flags & bits.TRUNCATED)}
+                category = names[int(self.category[number])]
+                labels.append(Label(str(self.ids[number]), category=category, attributes=attributes, rle=mask))
+        return labels
+
+
+def _segments(
+    picture: Picture, category: NDArray[np.uint8], ids: NDArray[np.integer], attributes: NDArray[np.uint8]
+) -> Segments:
+    """Return segments from tables (K,) by row of the picture; a row without a category is nothing."""
+    known, first, numbers = np.unique(np.where(category > 0, ids, 0), return_index=True, return_inverse=True)
+    if known[0] != 0:  # every row is something: make room for nothing
+        known, first, numbers = np.insert(known, 0, 0), np.insert(first, 0, 0), numbers + 1
+    columns = [table[first] for table in (category, attributes)]
+    for column in columns:
+        column[0] = 0
+    narrow = np.uint8 if len(known) <= np.iinfo(np.uint8).max + 1 else np.uint16
+    index = look_up(numbers.astype(narrow), picture.rows)
+    wide = index if narrow is np.uint8 else index.astype(np.int32)
+    return Segments(wide, columns[0], known.astype(np.uint16), columns[1])
+
+
+def instance_segments(picture: Picture) -> Segments:
     """Return the instances that have a label, of the eight categories of instance segmentation and tracking.
 
     Ids are those of the tracks in a video, and else the objects' numbers.
     """
     category_ids = TASKS["ins_seg"].category_ids
-    size = max(picture.parts, default=0) + 1
-    category, attributes, instance = np.zeros(size, np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint16)
+    size, first = _rows(picture)
+    category, attributes, ids = np.zeros(size, np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint16)
     for label in picture.frame.labels or ():
         if label.category in category_ids:
             number = picture.numbers[str(label.id)]
-            category[number] = category_ids[label.category]
-            attributes[number] = _flags(label)
-            instance[number] = picture.parts[number].track or number
-    objects = np.maximum(picture.ids, 0)
-    return Bitmask(category[objects], instance[objects], attributes[objects])
+            category[first + number] = category_ids[label.category]
+            attributes[first + number] = _flags(label)
+            ids[first + number] = picture.parts[number].track or number
+    return _segments(picture, category, ids, attributes)
+
+
+def _rows(picture: Picture) -> tuple[int, int]:
+    """Return how many rows a picture's tables have, and that of nothing, which the objects follow."""
+    return len(SURFACES) + 1 + max(picture.parts, default=0), len(SURFACES)
 
 
 def _flags(label: Label) -> int:
@@ -48,17 +115,17 @@ def _flags(label: Label) -> int:
     return bits.OCCLUDED * bool(attributes.get("occluded")) + bits.TRUNCATED * bool(attributes.get("truncated"))
 
 
-def panoptic_bitmask(picture: Picture) -> Bitmask:
+def panoptic_segments(picture: Picture) -> Segments:
     """Return all segments: one for each kind of stuff, whose id is its category's, and one for each thing."""
     ids = panoptic_ids()
-    things = len(ids) - len(_things())
-    category = paint_categories(picture.ids, picture.parts, ids, 0)
-    is_thing = category > things
-    seen = np.bincount(np.maximum(picture.ids, 0)[is_thing], minlength=1)
-    small = is_thing & (seen < _LEAST_SEGMENT)[np.clip(picture.ids, 0, len(seen) - 1)]
-    category[small] = 0
-    segments = np.where(is_thing & ~small, picture.ids + len(ids), category)
-    return Bitmask(category, segments.astype(np.uint16), np.zeros_like(category))
+    stuff = len(ids) - len(_things())
+    category = category_table(picture.parts, ids, 0)
+    size, first = _rows(picture)
+    objects = np.arange(size) - first
+    is_thing = category > stuff
+    seen = np.bincount(picture.rows.reshape(-1), minlength=size)
+    category[is_thing & (seen < _LEAST_SEGMENT)] = 0
+    return _segments(picture, category, np.where(is_thing, objects + len(ids), category), np.zeros_like(category))
 
 
 def _things() -> tuple[str, ...]:
@@ -67,7 +134,7 @@ def _things() -> tuple[str, ...]:
 
 def semantic_mask(picture: Picture) -> NDArray[np.uint8]:
     """Return the class of every pixel, 255 for none (uint8, height x width)."""
-    return paint_categories(picture.ids, picture.parts, semantic_ids(), _IGNORE)
+    return look_up(category_table(picture.parts, semantic_ids(), _IGNORE), picture.rows)
 
 
 def drivable_mask(picture: Picture) -> NDArray[np.uint8]:
@@ -89,25 +156,8 @@ def drivable_mask(picture: Picture) -> NDArray[np.uint8]:
         points = camera.project(np.array(outline))
         fixed = np.rint(np.clip(points, -8192, 8192) * 16).astype(np.int32)
         cv2.fillPoly(mask, [fixed], direct if x == own else alternative, cv2.LINE_8, 4)
-    mask[picture.ids != number_of("road")] = background
+    mask[picture.rows != number_of("road") + len(SURFACES)] = background
     return mask
-
-
-def segment_labels(bitmask: Bitmask, names: Mapping[int, str]) -> list[Label]:
-    """Return a label with a run-length mask for each segment of a bitmask, in order of the ids."""
-    # a segment has one category and one set of attributes, so any of its pixels may tell them
-    category, flags = np.zeros((2, int(bitmask.ids.max()) + 1), np.uint8)
-    category[bitmask.ids.reshape(-1)] = bitmask.category.reshape(-1)
-    flags[bitmask.ids.reshape(-1)] = bitmask.attributes.reshape(-1)
-    labels = []
-    for number, mask in rle.encode_labels(bitmask.ids.astype(np.int32)).items():
-        if number:
-            attributes = {
-                "occluded": bool(flags[number] & bits.OCCLUDED),
-                "truncated": bool(flags[number] & bits.TRUNCATED),
-            }
-            labels.append(Label(str(number), category=names[int(category[number])], attributes=attributes, rle=mask))
-    return labels
 
 
 def class_labels(mask: NDArray[np.uint8], names: Mapping[int, str]) -> list[Label]:
@@ -124,10 +174,10 @@ def _by_id(task: str) -> dict[int, str]:
 MaskLabels = tuple[bytes, list[Label]]
 
 
-def _bitmask_labels(make: Callable[[Picture], Bitmask], task: str) -> Callable[[Picture], MaskLabels]:
+def _segment_labels(make: Callable[[Picture], Segments], task: str) -> Callable[[Picture], MaskLabels]:
     def labels(picture: Picture) -> MaskLabels:
-        bitmask = make(picture)
-        return bits.encode_bitmask(bitmask), segment_labels(bitmask, _by_id(task))
+        segments = make(picture)
+        return segments.png(), segments.labels(_by_id(task))
 
     return labels
 
@@ -142,10 +192,10 @@ def _class_mask_labels(make: Callable[[Picture], NDArray[np.uint8]], task: str) 
 
 #: By task: the PNG and the run-length labels of a picture.
 MASKS: Mapping[str, Callable[[Picture], MaskLabels]] = {
-    "ins_seg": _bitmask_labels(instance_bitmask, "ins_seg"),
+    "ins_seg": _segment_labels(instance_segments, "ins_seg"),
     "sem_seg": _class_mask_labels(semantic_mask, "sem_seg"),
     "drivable": _class_mask_labels(drivable_mask, "drivable"),
-    "pan_seg": _bitmask_labels(panoptic_bitmask, "pan_seg"),
+    "pan_seg": _segment_labels(panoptic_segments, "pan_seg"),
 }
 
 #: By task: the frame of a picture, where labels are no masks.

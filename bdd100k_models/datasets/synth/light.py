@@ -47,12 +47,13 @@ class Light:
         """
         extra = self.beam * math.exp(-depth / _HEADLIGHT_REACH)
         clear = math.exp(-self.density * depth)
-        mixed = (
-            min(c * factor * (a + extra), 255.0) * clear + f * (1 - clear)
-            for c, a, f in zip(colour, self.ambient, self.fog, strict=True)
+        hidden = 1 - clear
+        (red, green, blue), (r, g, b), (fog_r, fog_g, fog_b) = colour, self.ambient, self.fog
+        return (
+            min(red * factor * (r + extra), 255.0) * clear + fog_r * hidden,
+            min(green * factor * (g + extra), 255.0) * clear + fog_g * hidden,
+            min(blue * factor * (b + extra), 255.0) * clear + fog_b * hidden,
         )
-        red, green, blue = mixed
-        return red, green, blue
 
     def shade_rows(self, colour: Colour, depths: Points) -> Points:
         """Return the colours (N, 3) of a surface at each of ``depths`` (N,) metres."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,7 @@ from bdd100k_models.datasets.synth.ground import draw_ground, draw_shadows, draw
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.scene import Part, Scene
-from bdd100k_models.datasets.synth.surfaces import number_of
+from bdd100k_models.datasets.synth.surfaces import number_of, rows_of
 from bdd100k_models.datasets.synth.weather import draw_weather
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.tasks import SPLITS
@@ -42,8 +44,15 @@ class Picture:
     frame: Frame
     scene: Scene
 
+    @functools.cached_property
+    def rows(self) -> NDArray[np.uint8] | NDArray[np.int32]:
+        """The row of each pixel in tables of surfaces and objects; see :func:`surfaces.rows_of`."""
+        return rows_of(self.ids)
 
-def draw_picture(seed: int, split: str, index: int, size: tuple[int, int] = (1280, 720)) -> Picture:
+
+def draw_picture(
+    seed: int, split: str, index: int, size: tuple[int, int] = (1280, 720), reach: float = math.inf
+) -> Picture:
     """Draw picture ``index`` of a split.
 
     Args:
@@ -51,13 +60,14 @@ def draw_picture(seed: int, split: str, index: int, size: tuple[int, int] = (128
         split: ``train``, ``val`` or ``test``.
         index: Not negative.
         size: Width and height in pixels.
+        reach: In metres; objects that are farther away are not there.
 
     Returns:
         The picture with its labels. About one frame in forty shows an empty road and has ``labels`` None.
     """
     number = SPLITS.index(split)
     scene_seed, paint_seed = np.random.SeedSequence((seed, number, index)).spawn(2)
-    scene = sample_scene(np.random.Generator(np.random.PCG64(scene_seed)), size)
+    scene = sample_scene(np.random.Generator(np.random.PCG64(scene_seed)), size).within(reach)
     canvas, parts = render(scene, np.random.Generator(np.random.PCG64(paint_seed)))
     ids = {number: str(index * IDS_AN_IMAGE + number) for number in parts}
     labels = annotate(canvas, parts, ids)

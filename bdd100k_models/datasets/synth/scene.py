@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -116,6 +116,13 @@ class Scene:
     road: Road
     props: Sequence[Prop] = field(default_factory=tuple)
     travelled: float = 0.0
+
+    def within(self, reach: float) -> Scene:
+        """Return the scene without the objects that are more than ``reach`` metres away; the background stays."""
+        kept = (
+            prop for prop in self.props if prop.bounds[2] <= reach or all(part.category is None for part in prop.parts)
+        )
+        return replace(self, props=tuple(kept))
 
     def drawing_order(self) -> list[Prop]:
         """Return the props so that whatever may hide another comes after it.

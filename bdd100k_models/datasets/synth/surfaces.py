@@ -6,7 +6,9 @@ The canvas numbers objects from 1; the pixels of a surface have a negative numbe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,9 @@ SURFACES = (
 #: What the panoptic and semantic tasks call an object where detection has another name.
 _NAMES = {"pedestrian": "person"}
 
+_FEW = 256  # values of a byte
+_Entry = TypeVar("_Entry", np.uint8, np.uint16, np.uint32)
+
 _NUMBERS = {name: -1 - index for index, name in enumerate(SURFACES)}
 
 
@@ -30,19 +35,45 @@ def number_of(surface: str) -> int:
     return _NUMBERS[surface]
 
 
-def paint_categories(
-    ids: NDArray[np.int32], parts: Mapping[int, Part], category_ids: Mapping[str, int], nothing: int
-) -> NDArray[np.uint8]:
-    """Return the category id of every pixel.
+def rows_of(ids: NDArray[np.int32]) -> NDArray[np.uint8] | NDArray[np.int32]:
+    """Return the row of each pixel in tables of surfaces and objects: surfaces, nothing, then the objects by number.
 
     Args:
         ids: The canvas's map (height, width): objects from 1, surfaces below 0.
-        parts: The objects by number.
-        category_ids: Ids to paint, by name as the panoptic and semantic tasks have them.
-        nothing: Painted where the category has no id.
 
     Returns:
-        uint8 (height, width).
+        The rows, as bytes where there are few enough, since those are looked up many times faster.
+    """
+    rows = ids + len(SURFACES)
+    few = rows.size == 0 or int(rows.max()) < _FEW
+    return rows.astype(np.uint8) if few else rows
+
+
+def look_up(table: NDArray[_Entry], rows: NDArray[np.uint8] | NDArray[np.int32]) -> NDArray[_Entry]:
+    """Return the entry of each pixel's row.
+
+    Args:
+        table: Entries (K,) of any type.
+        rows: Rows (height, width), below K.
+    """
+    if rows.dtype == np.uint8:
+        # no row is cut off: the table reaches as far as a byte does
+        whole = np.zeros(_FEW, table.dtype)
+        whole[: len(table)] = table[:_FEW]
+        return np.take(whole, rows, mode="clip") if table.dtype.itemsize > 2 else np.asarray(cv2.LUT(rows, whole))
+    return table[rows]
+
+
+def category_table(parts: Mapping[int, Part], category_ids: Mapping[str, int], nothing: int) -> NDArray[np.uint8]:
+    """Return the category id of each row of a picture (see :func:`rows_of`).
+
+    Args:
+        parts: The objects by number.
+        category_ids: Ids, by name as the panoptic and semantic tasks have them.
+        nothing: For a category without an id.
+
+    Returns:
+        uint8 (K,).
     """
     low = -len(SURFACES)
     table = np.full(max(parts, default=0) + 1 - low, nothing, np.uint8)
@@ -51,7 +82,7 @@ def paint_categories(
     for number, part in parts.items():
         name = part.category or ""
         table[number - low] = category_ids.get(_NAMES.get(name, name), nothing)
-    return table[ids - low]
+    return table
 
 
 def panoptic_ids() -> dict[str, int]:

@@ -38,7 +38,7 @@ class _Motion:
 
 
 def draw_video(
-    seed: int, split: str, index: int, frames: int, size: tuple[int, int] = (1280, 720)
+    seed: int, split: str, index: int, frames: int, size: tuple[int, int] = (1280, 720), reach: float = math.inf
 ) -> Iterator[Picture]:
     """Draw the frames of video ``index`` of a split, one after the other.
 
@@ -49,6 +49,7 @@ def draw_video(
         index: Not negative.
         frames: How many.
         size: Width and height in pixels.
+        reach: In metres; objects that are farther away are not there.
 
     Yields:
         Pictures whose labels have the ids of their tracks, of the eight categories that are tracked. A frame without
@@ -61,7 +62,7 @@ def draw_video(
     name = video_name(seed, split, index)
     tracked = set(TASKS["mot"].categories)
     for number in range(frames):
-        now = _after(scene, motion, number / RATE)
+        now = _after(scene, motion, number / RATE).within(reach)
         canvas, parts = render(now, np.random.Generator(np.random.PCG64(seeds[3])), weather_rng)
         ids = {n: str(part.track) for n, part in parts.items()}
         labels = [label for label in annotate(canvas, parts, ids) if label.category in tracked]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bdd100k_models import tasks
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, write_bitmask
@@ -26,7 +27,7 @@ from bdd100k_models.formats.scalabel import RLE, Frame, Label
 from bdd100k_models.tasks import TASKS
 
 #: How many of the categories are things.
-THINGS = 10
+THINGS = len(tasks.THINGS)
 
 #: The categories as the models count them.
 MODEL_CATEGORIES = TASKS["pan_seg"].categories[-THINGS:] + TASKS["pan_seg"].categories[:-THINGS]

@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from bdd100k_models.evaluation.config import POSE_SIGMAS
 from bdd100k_models.formats.frames import frame_writer
+from bdd100k_models.formats.graphs import person_label
 from bdd100k_models.formats.results.base import ResultFormat
-from bdd100k_models.formats.scalabel import Edge, Frame, Graph, Label, Node
-from bdd100k_models.tasks import JOINTS, LIMBS, Task
-
-_GRAPH = "Pose2D-18Joints_Pred"
+from bdd100k_models.formats.scalabel import Frame
+from bdd100k_models.tasks import JOINTS, Task
 
 
 class Person(msgspec.Struct, gc=False):
@@ -97,7 +96,10 @@ class PoseFormat(ResultFormat):
         count = 0
         with frame_writer(self.result_path(out_dir)) as add:
             for name, record in records:
-                labels = [_label(person, count + place) for place, person in enumerate(record.people)]
+                labels = [
+                    person_label(person.joints, person.score, count + place)
+                    for place, person in enumerate(record.people)
+                ]
                 add(Frame(name=name, labels=labels))
                 count += len(labels)
         return count
@@ -107,16 +109,6 @@ class PoseFormat(ResultFormat):
         joints = np.array([person.joints for person in record.people], np.float32)
         scores = np.array([person.score for person in record.people], np.float32)
         return {"preds": joints.reshape(-1, len(JOINTS), 3), "scores": scores}
-
-
-def _label(person: Person, number: int) -> Label:
-    ids = [f"{number}-{index}" for index in range(len(JOINTS))]
-    nodes = [
-        Node(location=(x, y), category=joint, id=node, score=score)
-        for joint, node, (x, y, score) in zip(JOINTS, ids, person.joints, strict=True)
-    ]
-    edges = [Edge(source=ids[start], target=ids[end], type=part) for start, end, part in LIMBS]
-    return Label(id=str(number), score=person.score, category="pedestrian", graph=Graph(nodes, edges, _GRAPH))
 
 
 def suppress(people: Sequence[Person], threshold: float) -> list[Person]:

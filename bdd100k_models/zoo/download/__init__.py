@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from bdd100k_models.errors import DownloadError, InputError, OutputError
+from bdd100k_models.errors import DownloadError, OutputError
 from bdd100k_models.zoo.download.checked import is_verified, md5_of, read_md5, remember
+from bdd100k_models.zoo.download.mirrors import mirrors, preferring
 from bdd100k_models.zoo.download.transfer import fetch, host_of
 
-__all__ = ["cache_folder", "fetch", "mirrors", "path_in_zoo", "weights_file"]
+__all__ = ["cache_folder", "fetch", "mirrors", "path_in_zoo", "preferring", "weights_file"]
 
 #: What the zoo's published addresses have in common before the path that a mirror repeats.
 _ZOO_PREFIX = "bdd100k/"
@@ -24,21 +25,6 @@ def cache_folder() -> Path:
     if given := os.environ.get("BDD100K_MODELS_CACHE"):
         return _expand(given)
     return _expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "bdd100k-models"
-
-
-def mirrors() -> list[str]:
-    """Return the entries of ``BDD100K_MODELS_MIRRORS``: addresses and folders, in order.
-
-    Raises:
-        InputError: An entry is no address.
-    """
-    entries = os.environ.get("BDD100K_MODELS_MIRRORS", "").replace(",", " ").split()
-    for entry in entries:
-        try:
-            urlsplit(entry)
-        except ValueError as error:
-            raise InputError(f"BDD100K_MODELS_MIRRORS: {entry} is no address ({error}); correct it") from None
-    return entries
 
 
 def path_in_zoo(url: str) -> str:

@@ -61,3 +61,9 @@ def _stamp(path: Path) -> str:
 
 def _sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.verified")
+
+
+def forget(path: Path) -> None:
+    """Drop the note of :func:`remember`, where a file is to stand alone."""
+    with contextlib.suppress(OSError):
+        _sidecar(path).unlink(missing_ok=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
 import os
 import re
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -31,11 +34,15 @@ LONGEST_PAUSE = 30.0
 #: A try that brought this many more bytes before it failed does not count as failed.
 HEADWAY = 1 << 20
 
-_PASSING = {408, 429, 500, 502, 503, 504}
+#: Answers after which another try may help.
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _MIB = 1 << 20
 #: What is written at a time, so what a broken connection can cost.
 _BLOCK = 1 << 16
 _TOLD_PAUSE = 5.0
+
+
+_breaking_off = threading.Event()
 
 
 class _Unavailable(Exception):
@@ -54,12 +61,38 @@ class _Unreachable(_TryAgain):
     """There was no connection; worth another try only if there was one before."""
 
 
+@contextlib.contextmanager
+def breaking_off() -> Iterator[None]:
+    """Let downloads in other threads stop after their next bytes while the block runs."""
+    _breaking_off.set()
+    try:
+        yield
+    finally:
+        _breaking_off.clear()
+
+
 def host_of(url: str) -> str:
     """Return the part of an address to name in messages, without a user's name and password."""
     return urlsplit(url).netloc.rpartition("@")[2] or url
 
 
-def fetch(url: str, dest: Path, *, md5: str | None = None) -> Path:
+@dataclass(frozen=True)
+class Bounds:
+    """What a download from an address of somebody else's choice may do.
+
+    Attributes:
+        size: How many bytes the file may have, whatever its server says; None for any number.
+        guard: Called with each address before it is asked, also after a redirect; raises a DownloadError to refuse it.
+    """
+
+    size: int | None = None
+    guard: Callable[[str], None] | None = None
+
+
+_UNBOUNDED = Bounds()
+
+
+def fetch(url: str, dest: Path, *, md5: str | None = None, bounds: Bounds = _UNBOUNDED) -> Path:
     """Download one address to a file, which appears only when it is whole.
 
     What a broken connection left is kept as ``.part`` and continued, also by a later call: with an MD5 from any
@@ -70,6 +103,7 @@ def fetch(url: str, dest: Path, *, md5: str | None = None) -> Path:
         url: The address.
         dest: The file.
         md5: What its MD5 must be, in lower-case hexadecimal.
+        bounds: What the download may not exceed.
 
     Raises:
         DownloadError: The address does not deliver, or something else than ``md5`` says; names the host and why.
@@ -79,7 +113,7 @@ def fetch(url: str, dest: Path, *, md5: str | None = None) -> Path:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with _only_one(dest):
             if md5 is None or not is_verified(dest, md5):  # else another process was faster
-                _fetch_patiently(url, dest, md5)
+                _fetch_patiently(url, dest, md5, bounds)
     except (DownloadError, OutputError):
         raise
     except OSError as error:
@@ -130,14 +164,14 @@ def _lock_soon(lock: TextIO) -> bool:
     return False
 
 
-def _fetch_patiently(url: str, dest: Path, md5: str | None) -> None:
+def _fetch_patiently(url: str, dest: Path, md5: str | None, bounds: Bounds) -> None:
     """Fetch a file with as many tries as make sense."""
     part = dest.with_name(f"{dest.name}.part")
     best = _size(part)
     pause, failures, connected = PAUSE, 0, False
     while True:
         try:
-            continued = _receive(url, part, any_source=md5 is not None)
+            continued = _receive(url, part, md5 is not None, bounds)
             _check(part, md5, continued)
             break
         except _TryAgain as error:
@@ -169,7 +203,7 @@ def _check(part: Path, md5: str | None, continued: bool) -> None:
     raise _Unavailable("sent a file with another MD5")
 
 
-def _receive(url: str, part: Path, any_source: bool) -> bool:
+def _receive(url: str, part: Path, any_source: bool, bounds: Bounds) -> bool:
     """Append what is missing of ``url`` to ``part``; tell whether there was something to append to."""
     # not compressed on the way: lengths and ranges are those of the file
     headers = {"Accept-Encoding": "identity"}
@@ -180,13 +214,28 @@ def _receive(url: str, part: Path, any_source: bool) -> bool:
         if same_file and not any_source:
             headers["If-Range"] = same_file
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            return _store(response, url, part, have if "Range" in headers else 0)
+        _guard(url, bounds)
+        hooks = {"response": functools.partial(_guard_redirect, bounds=bounds)}
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT, hooks=hooks) as response:
+            return _store(response, url, part, have if "Range" in headers else 0, bounds.size)
     except requests.exceptions.RequestException as error:
-        raise _reason(error) from None
+        raise explain(error) from None
 
 
-def _reason(error: requests.exceptions.RequestException) -> _Unavailable:
+def _guard(url: str, bounds: Bounds) -> None:
+    if bounds.guard is not None:
+        try:
+            bounds.guard(url)
+        except DownloadError as error:
+            raise _Unavailable(str(error).partition(": ")[2]) from None
+
+
+def _guard_redirect(response: requests.Response, *args: object, bounds: Bounds, **kwargs: object) -> None:
+    if response.is_redirect:
+        _guard(urljoin(response.url, response.headers["Location"]), bounds)
+
+
+def explain(error: requests.exceptions.RequestException) -> _Unavailable:
     """Say in a few words why there is no answer, or not all of it."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.exceptions.SSLError):
@@ -208,12 +257,12 @@ def _reason(error: requests.exceptions.RequestException) -> _Unavailable:
     return _TryAgain(f"broke off ({type(error).__name__})")
 
 
-def _store(response: requests.Response, url: str, part: Path, have: int) -> bool:
+def _store(response: requests.Response, url: str, part: Path, have: int, limit: int | None) -> bool:
     """Write an answer to the request for the bytes from ``have`` on."""
     if response.status_code == 416 and _total(response) == have > 0:
         return True  # only the renaming was missing
-    if response.status_code in _PASSING:
-        raise _TryAgain(f"answers {response.status_code}", _retry_after(response))
+    if response.status_code in PASSING:
+        raise _TryAgain(f"answers {response.status_code}", retry_after(response))
     if response.status_code == 416:
         _drop(part)
         raise _TryAgain("has no such range", pause=0)
@@ -227,9 +276,13 @@ def _store(response: requests.Response, url: str, part: Path, have: int) -> bool
     if have == 0:
         _write_origin(part, url, response)
     total = _total(response)
+    _refuse_too_much(part, total or 0, limit)
     with part.open("ab" if have else "wb") as file, _bar(url, total, have) as bar:
         for block in response.iter_content(_BLOCK):
             file.write(block)
+            if _breaking_off.is_set():
+                raise _Unavailable("was interrupted")
+            _refuse_too_much(part, file.tell(), limit)
             if bar is not None:
                 bar.advance(len(block) / _MIB)
     if total is not None and _size(part) < total:
@@ -238,6 +291,12 @@ def _store(response: requests.Response, url: str, part: Path, have: int) -> bool
         _drop(part)
         raise _TryAgain("sent more than it announced")
     return have > 0
+
+
+def _refuse_too_much(part: Path, size: int, limit: int | None) -> None:
+    if limit is not None and size > limit:
+        _drop(part)
+        raise _Unavailable(f"sends more than the {limit} bytes allowed")
 
 
 def _total(response: requests.Response) -> int | None:
@@ -258,7 +317,7 @@ def _bar(url: str, total: int | None, have: int) -> Iterator[ProgressBar | None]
         yield bar
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def retry_after(response: requests.Response) -> float | None:
     """Return the seconds that a server asks to wait, given as such or as a date; at most :data:`LONGEST_PAUSE`."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
