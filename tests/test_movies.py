@@ -15,6 +15,8 @@ from bdd100k_models.datasets.video_images import videos_of_folder
 from bdd100k_models.errors import OutputError
 from bdd100k_models.formats.results.tracks import MaskTrackRecord, TrackRecord
 from bdd100k_models.formats.rle import encode
+from bdd100k_models.inference.convert import to_result
+from bdd100k_models.inference.results import Tracks
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.visualization.gallery import Gallery
 from bdd100k_models.visualization.movie import Movie
@@ -25,6 +27,10 @@ from bdd100k_models.visualization.tracks import TRAIL, Trails, draw_trails, trac
 def record(ids: list[int], score: float = 0.9) -> TrackRecord:
     boxes = [(10.0 * i, 5.0, 10.0 * i + 20, 40.0) for i in range(len(ids))]
     return TrackRecord(boxes=boxes, scores=[score] * len(ids), classes=[2] * len(ids), ids=ids)
+
+
+def tracks(record: TrackRecord, video: str) -> Tracks:
+    return to_result(record, TASKS["mot"], "a.jpg", (60, 60), video)
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -70,11 +76,11 @@ def test_trails_reach_back_and_end_with_the_video() -> None:
     for step in range(TRAIL + 5):
         moved = record([4])
         moved.boxes[0] = (float(step), 0.0, float(step) + 10, 30.0)
-        ways = trails.add(moved, "a", 0.5)
+        ways = trails.add(tracks(moved, "a"), 0.5)
     assert [x for x, _ in ways[4]] == [step + 5 for step in range(5, TRAIL + 5)]
-    assert trails.add(record([4], score=0.1), "a", 0.5)[4] == ways[4]
-    assert trails.add(record([]), "a", 0.5) == {}
-    assert len(trails.add(record([4]), "b", 0.5)[4]) == 1
+    assert trails.add(tracks(record([4], score=0.1), "a"), 0.5)[4] == ways[4]
+    assert trails.add(tracks(record([]), "a"), 0.5) == {}
+    assert len(trails.add(tracks(record([4]), "b"), 0.5)[4]) == 1
     pixels = np.zeros((60, 60, 3), np.uint8)
     draw_trails(pixels, ways)
     assert pixels.any()
@@ -83,11 +89,11 @@ def test_trails_reach_back_and_end_with_the_video() -> None:
 def test_masks_are_tinted_in_the_colour_of_their_track() -> None:
     mask = np.zeros((60, 80), bool)
     mask[20:40, 30:60] = True
-    tracks = MaskTrackRecord(
+    tracked = MaskTrackRecord(
         boxes=[(30, 20, 59, 39)], scores=[0.9], classes=[0], ids=[3], size=(60, 80), masks=[encode(mask).counts]
     )
     pixels = np.full((60, 80, 3), 100, np.uint8)
-    draw_record(tracks, pixels, TASKS["mots"], 0.5)
+    draw_record(tracked, pixels, TASKS["mots"], 0.5)
     expected = 100 * 0.55 + np.array(track_colour(3)[::-1]) * 0.45
     np.testing.assert_allclose(pixels[37, 45], expected, atol=1)
     assert (pixels[50, 10] == 100).all()

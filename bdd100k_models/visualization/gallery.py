@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-from collections import deque
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
-
 from bdd100k_models.datasets.images import ImageSet, read_image
-from bdd100k_models.formats.files import make_folder, write_bytes
+from bdd100k_models.formats.files import make_folder
+from bdd100k_models.inference.convert import to_result
 from bdd100k_models.tasks import Task
-from bdd100k_models.visualization import instances, pose, semantic, tags  # noqa: F401 (register drawing)
-from bdd100k_models.visualization.drawing import Pixels
+from bdd100k_models.visualization.backlog import Backlog
+from bdd100k_models.visualization.drawing import Pixels, save_picture
 from bdd100k_models.visualization.movie import Movie
-from bdd100k_models.visualization.records import draw_record
-from bdd100k_models.visualization.tracks import Trails, draw_trails
-
-_WAITING = 8  # pictures that may wait to be drawn; bounds the memory
+from bdd100k_models.visualization.results import draw_results
+from bdd100k_models.visualization.tracks import Trails
 
 
 class Gallery:
@@ -38,8 +33,7 @@ class Gallery:
     def __init__(self, task: Task, images: ImageSet, folder: Path, threshold: float) -> None:
         make_folder(folder)
         self.task, self.images, self.folder, self.threshold = task, images, folder, threshold
-        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-        self._waiting: deque[concurrent.futures.Future[None]] = deque()
+        self._backlog = Backlog()
         self._trails = Trails()
         self._movie: Movie | None = None
         self._video: str | None = None
@@ -50,19 +44,17 @@ class Gallery:
         Raises:
             OutputError: An earlier picture could not be written.
         """
-        self._waiting.append(self._pool.submit(self._draw, index, record))
-        while len(self._waiting) > _WAITING:
-            self._waiting.popleft().result()
+        self._backlog.add(self._draw, index, record)
 
     def _draw(self, index: int, record: Any) -> None:
         item = self.images.items[index]
         pixels, _ = read_image(item.path)
-        draw_record(record, pixels, self.task, self.threshold)
+        size = pixels.shape[0], pixels.shape[1]
+        result = to_result(record, self.task, item.name, size, item.video, item.position)
+        draw_results([result], pixels, self.threshold, self._trails)
         if item.video is not None:
-            draw_trails(pixels, self._trails.add(record, item.video, self.threshold))
             self._film(item.video, pixels)
-        _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        write_bytes(self.folder / Path(item.name).with_suffix(".jpg"), encoded.tobytes())
+        save_picture(self.folder / Path(item.name).with_suffix(".jpg"), pixels)
 
     def _film(self, video: str, pixels: Pixels) -> None:
         """Append a picture to its video's movie."""
@@ -84,8 +76,5 @@ class Gallery:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for the last pictures; a movie that an error cut short is dropped."""
-        self._pool.shutdown(wait=True)
-        if error is None:
-            for future in self._waiting:
-                future.result()
+        self._backlog.__exit__(kind, error, trace)
         self._end_movie(kind, error, trace)

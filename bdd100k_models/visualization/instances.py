@@ -1,79 +1,109 @@
-"""Draws instances and panoptic segments: masks in their categories' colours, outlined, with captions."""
+"""Draws objects and panoptic segments: boxes or masks in their categories' colours, outlined, with captions."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bdd100k_models.formats import rle
-from bdd100k_models.formats.results.instances import InstanceRecord
-from bdd100k_models.formats.results.panoptic import MODEL_CATEGORIES, THINGS, PanopticRecord
-from bdd100k_models.tasks import PALETTE, RGB, Task
-from bdd100k_models.visualization.drawing import Pixels, draw_caption, lighten, line_width
-from bdd100k_models.visualization.records import draw_record
+from bdd100k_models.inference.results import Detections, Instances, Panoptic
+from bdd100k_models.tasks import IMAGE_SIZE
+from bdd100k_models.visualization.drawing import (
+    Canvas,
+    Pixels,
+    blend,
+    colour_of,
+    draw_boxes,
+    lighten,
+    outline,
+)
 
-_OPACITY = 0.5
-_LEAST_CAPTIONED, _ROWS = 2500, 720  # pixels of a mask in an image of so many rows
+#: A mask of fewer pixels, in an image of the data set's size, has no caption: it would be hidden.
+_LEAST_CAPTIONED = 2500
 
 
-@draw_record.register
-def draw_instances(record: InstanceRecord, pixels: Pixels, task: Task, threshold: float) -> None:
-    """Draw the visible part of each instance that reaches ``threshold``, its outline, category and score.
+def draw_boxed(result: Detections, canvas: Canvas, threshold: float) -> None:
+    """Draw the boxes that reach ``threshold``, with category and, for predictions, score; the surest on top."""
+    shown = best_last(result, threshold)
+    draw_boxes(
+        canvas,
+        result.boxes[shown],
+        [caption_of(result, place) for place in shown],
+        [colour_of(result.names[place]) for place in shown],
+    )
+
+
+def draw_instances(result: Instances, canvas: Canvas, threshold: float) -> None:
+    """Draw the visible part of each object that reaches ``threshold``, its outline, category and score.
 
     Args:
-        record: The instances.
-        pixels: The image (height, width, 3), uint8, blue-green-red; changed in place.
-        task: The task.
+        result: The objects; one that is hidden by others is not drawn.
+        canvas: The image.
         threshold: Least score that is drawn.
     """
-    shown = [(index - 1, mask) for index, mask in record.visible() if record.scores[index - 1] >= threshold]
-    shown.sort(key=lambda pair: record.scores[pair[0]])
-    names = [task.categories[record.classes[index]] for index, _ in shown]
-    masks = [rle.decode(mask, "instance") for _, mask in shown]
-    for name, mask in zip(names, masks, strict=True):
-        blend(pixels, mask, lighten(PALETTE[name]))
-    for mask in masks:
-        outline(pixels, mask)
-    for (index, _), name, mask in zip(shown, names, masks, strict=True):
-        caption(pixels, mask, f"{name} {record.scores[index]:.2f}", PALETTE[name])
+    shown = best_last(result, threshold)
+    colours = {place + 1: lighten(colour_of(result.names[place])) for place in shown}
+    segments = _paint(canvas.pixels, result.segments, colours)
+    texts = {place + 1: caption_of(result, place) for place in shown}
+    for number, (column, row) in _middles(segments, list(texts)[::-1]):
+        canvas.caption([(column, row, -1)], texts[number], colours[number])
 
 
-@draw_record.register
-def draw_segments(record: PanopticRecord, pixels: Pixels, task: Task, threshold: float) -> None:
-    """Draw segments in the official colours; things have an outline, and large segments their names.
-
-    Args:
-        record: The segments.
-        pixels: The image (height, width, 3), uint8, blue-green-red; changed in place.
-        task: The task.
-        threshold: Not used: panoptic segments have no scores.
-    """
-    segments = [(name, rle.decode(mask, "segment")) for name, mask in zip(record.categories, record.masks, strict=True)]
-    for name, mask in segments:
-        blend(pixels, mask, PALETTE[name])
-    for name, mask in segments:
-        if name in MODEL_CATEGORIES[:THINGS]:
-            outline(pixels, mask)
-    for name, mask in segments:
-        caption(pixels, mask, name, PALETTE[name])
+def draw_segments(result: Panoptic, canvas: Canvas) -> None:
+    """Draw segments in the official colours; things have an outline, and large segments their names."""
+    names = result.names
+    colours = {place: colour_of(name) for place, name in enumerate(names, 1)}
+    blend(canvas.pixels, result.segments, _table(colours, len(names)))
+    things = np.concatenate([[False], result.things])
+    outline(canvas.pixels, np.where(things[result.segments], result.segments, 0))
+    for number, (column, row) in _middles(result.segments, list(colours)):
+        canvas.caption([(column, row, -1)], names[number - 1], lighten(colours[number]))
 
 
-def blend(pixels: Pixels, mask: npt.NDArray[np.bool_], colour: RGB) -> None:
-    """Lay a half transparent colour (red, green, blue) over the pixels of a mask."""
-    pixels[mask] = (pixels[mask] * (1 - _OPACITY) + np.array(colour[::-1]) * _OPACITY).astype(np.uint8)
+def best_last(result: Detections, threshold: float) -> list[int]:
+    """Return the places of objects that reach ``threshold``, by ascending score."""
+    order: list[int] = np.argsort(result.scores, kind="stable").tolist()
+    return [place for place in order if result.scores[place] >= threshold]
 
 
-def outline(pixels: Pixels, mask: npt.NDArray[np.bool_]) -> None:
-    """Draw the border of a mask, and of its holes, in white: neighbours of one category have one colour."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(pixels, contours, -1, (255, 255, 255), max(1, line_width(pixels.shape[0]) // 2), cv2.LINE_AA)
+def caption_of(result: Detections, place: int) -> str:
+    """Return what is written beside an object: its category and, unless people labelled it, its score."""
+    name = result.names[place]
+    return name if result.labelled else f"{name} {result.scores[place]:.2f}"
 
 
-def caption(pixels: Pixels, mask: npt.NDArray[np.bool_], text: str, colour: RGB) -> None:
-    """Write a text at the innermost point of a mask, unless the mask is so small that the text would hide it."""
-    if mask.sum() * _ROWS**2 < _LEAST_CAPTIONED * pixels.shape[0] ** 2:
-        return
-    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)
-    _, _, _, (column, row) = cv2.minMaxLoc(depth)
-    draw_caption(pixels, (column - 1, row - 1), text, lighten(colour))
+def _paint(
+    pixels: Pixels, segments: npt.NDArray[np.int32], colours: dict[int, tuple[int, int, int]]
+) -> npt.NDArray[np.int32]:
+    """Draw segments that have a colour; return the map of these alone."""
+    known = np.zeros(int(segments.max(initial=0)) + 1, np.int32)
+    chosen = [number for number in colours if number < len(known)]
+    known[chosen] = chosen
+    shown: npt.NDArray[np.int32] = known[segments]
+    blend(pixels, shown, _table(colours, len(known)))
+    outline(pixels, shown)
+    return shown
+
+
+def _table(colours: dict[int, tuple[int, int, int]], count: int) -> npt.NDArray[np.uint8]:
+    table = np.zeros((max([count, *colours]) + 1, 3), np.uint8)
+    for number, colour in colours.items():
+        table[number] = colour
+    return table
+
+
+def _middles(segments: npt.NDArray[np.int32], numbers: Sequence[int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield column and row of the innermost point of each segment that is large enough for a caption."""
+    counts = np.bincount(segments.ravel(), minlength=max(numbers, default=0) + 1)
+    least = _LEAST_CAPTIONED * segments.size / (IMAGE_SIZE[0] * IMAGE_SIZE[1])
+    for number in numbers:
+        if counts[number] == 0 or counts[number] < least:
+            continue
+        mask = segments == number
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        inside = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        depth = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 3)
+        _, _, _, (column, row) = cv2.minMaxLoc(depth)
+        yield number, (int(columns[0]) + column - 1, int(rows[0]) + row - 1)

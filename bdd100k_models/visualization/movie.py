@@ -10,12 +10,17 @@ from types import TracebackType
 from typing import Any
 
 import av
+import cv2
+import numpy as np
 
 from bdd100k_models.errors import OutputError
 from bdd100k_models.formats.files import make_folder, output_error
 from bdd100k_models.visualization.drawing import Pixels
+from bdd100k_models.visualization.sound import Sound
 
 _QUALITY = "23"  # x264's constant rate factor
+_TICKS = 90_000  # a second: MPEG's clock
+_LARGEST = 8192  # pixels; players and encoders give up beyond
 
 
 class Movie:
@@ -24,40 +29,80 @@ class Movie:
     Args:
         path: The file; its folder is made if needed.
         rate: Frames a second.
+        sound: A film whose sound is kept, if it has any.
 
     Raises:
         OutputError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, rate: float = 5.0) -> None:
+    def __init__(self, path: Path, rate: float = 5.0, sound: Path | None = None) -> None:
         make_folder(path.parent)
         self.path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._rate = Fraction(rate).limit_denominator(1001)
         self._stream: Any = None
+        self._source = sound
+        self._sound: Sound | None = None
+        self._start, self._last = 0.0, -1
         try:
             # moved to the front, the index lets a browser begin before it has all
             self._file: Any = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "faststart"})
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise output_error(path, error) from None
 
-    def add(self, pixels: Pixels) -> None:
-        """Append a picture (height, width, 3), blue-green-red; one row or column is cut off odd sizes.
+    def add(self, pixels: Pixels, time: float | None = None) -> None:
+        """Append a picture.
+
+        Args:
+            pixels: uint8 (height, width, 3), blue-green-red. Odd sizes lose a row or column, huge ones are made
+                smaller, and pictures of another size than the first are made equal to it.
+            time: When it is shown, in seconds from any start; by default as the rate says. All pictures have a time, or
+                none has.
 
         Raises:
-            OutputError: The disk is full.
+            OutputError: The file cannot be written.
         """
-        height, width = (side - side % 2 for side in pixels.shape[:2])
         if self._stream is None:
-            self._stream = self._file.add_stream("libx264", rate=self._rate, options={"crf": _QUALITY})
-            self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, "yuv420p"
-        frame = av.VideoFrame.from_ndarray(pixels[: self._stream.height, : self._stream.width], format="bgr24")
+            self._begin(pixels, time)
+        height, width = self._stream.height, self._stream.width
+        if (pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2) == (height, width):
+            pixels = pixels[:height, :width]
+        else:
+            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
+        self._last += 1
+        if time is not None:
+            frame.time_base = Fraction(1, _TICKS)
+            self._last = max(self._last, round((time - self._start) * _TICKS))
+            frame.pts = self._last
         self._write(frame)
+        if self._sound is not None:
+            self._sound_until(max(0.0, (time or 0.0) - self._start) + float(1 / self._rate))
+
+    def _begin(self, pixels: Pixels, time: float | None) -> None:
+        """Set the streams up for pictures like the first."""
+        shrink = min(1.0, _LARGEST / max(pixels.shape[:2]))
+        height, width = (max(2, round(side * shrink) // 2 * 2) for side in pixels.shape[:2])
+        self._stream = self._file.add_stream("libx264", rate=self._rate, options={"crf": _QUALITY})
+        self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, "yuv420p"
+        if time is not None:
+            self._start = time
+            self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        if self._source is not None:
+            sound = Sound(self._source, self._file, self._start)
+            self._sound = sound if sound.exists else None
+
+    def _sound_until(self, time: float) -> None:
+        try:
+            if self._sound is not None:
+                self._sound.advance(time)
+        except (OSError, av.FFmpegError) as error:
+            raise output_error(self.path, error) from None
 
     def _write(self, frame: Any) -> None:
         try:
             self._file.mux(self._stream.encode(frame))
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise output_error(self.path, error) from None
 
     def __enter__(self) -> Movie:
@@ -71,10 +116,12 @@ class Movie:
         try:
             if error is None and self._stream is not None:
                 self._write(None)
+            if self._sound is not None:
+                self._sound.close()
             self._file.close()
             if error is None and self._stream is not None:
                 self._temporary.replace(self.path)
-        except OSError as problem:
+        except (OSError, av.FFmpegError) as problem:
             if isinstance(problem, OutputError):
                 raise
             raise output_error(self.path, problem) from None

@@ -17,6 +17,7 @@ _STYLE = """
 }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
        max-width: 78rem; padding: 2rem 1.25rem; }
+body { overflow-wrap: anywhere; } th, td { overflow-wrap: normal; }
 h1 { margin: 0; font-size: 1.75rem; } h2 { margin: 2rem 0 .75rem; font-size: 1.2rem; }
 p.lead { margin: .25rem 0 1.5rem; opacity: .8; }
 dl { display: flex; flex-wrap: wrap; gap: .75rem; margin: 0; }
@@ -25,7 +26,10 @@ dt { font-size: .8rem; opacity: .75; } dd { margin: 0; font-size: 1.4rem; font-w
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1rem; }
+.wide { grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); }
+.scroll { overflow-x: auto; } .scroll, .grid { margin-top: 1rem; }
+.plot { background: #fff; border-radius: .375rem; } .plot svg { width: 100%; height: auto; display: block; }
 figure { margin: 0; } img { width: 100%; height: auto; border-radius: .375rem; display: block; }
 figcaption { font-size: .85rem; opacity: .75; }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); }
@@ -39,15 +43,21 @@ class Section:
     Attributes:
         title: Its heading.
         facts: Figures in boxes, by name.
+        text: Paragraphs below the heading.
         table: Rows of cells, the first row being the head.
-        pictures: Image files with a caption each; they are embedded.
+        plots: SVG drawings with a caption each.
+        pictures: Image files, or their bytes (JPEG), with a caption each; they are embedded.
+        wide: Whether plots and pictures stand at most two in a row.
         code: Commands to show.
     """
 
     title: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    text: Sequence[str] = ()
     table: Sequence[Sequence[str]] = ()
-    pictures: Sequence[tuple[Path, str]] = ()
+    plots: Sequence[tuple[str, str]] = ()
+    pictures: Sequence[tuple[Path | bytes, str]] = ()
+    wide: bool = False
     code: str = ""
 
 
@@ -81,18 +91,26 @@ def _render(section: Section) -> str:
             for name, value in section.facts.items()
         )
         parts.append(f"<dl>{boxes}</dl>")
+    parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in section.text]
     if section.table:
         head, *rows = section.table
-        parts.append("<table><thead>" + _row(head, "th") + "</thead><tbody>")
+        parts.append('<div class="scroll"><table><thead>' + _row(head, "th") + "</thead><tbody>")
         parts += [_row(row, "td") for row in rows]
-        parts.append("</tbody></table>")
+        parts.append("</tbody></table></div>")
+    grid = f'<div class="grid{" wide" if section.wide else ""}">'
+    if section.plots:
+        figures = "".join(
+            f'<figure><div class="plot">{drawing}</div><figcaption>{html.escape(caption)}</figcaption></figure>'
+            for drawing, caption in section.plots
+        )
+        parts.append(f"{grid}{figures}</div>")
     if section.pictures:
         figures = "".join(
             f'<figure><img src="{_embed(file)}" alt="{html.escape(caption)}" loading="lazy">'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
             for file, caption in section.pictures
         )
-        parts.append(f'<div class="grid">{figures}</div>')
+        parts.append(f"{grid}{figures}</div>")
     if section.code:
         parts.append(f"<pre>{html.escape(section.code)}</pre>")
     parts.append("</section>")
@@ -103,6 +121,8 @@ def _row(cells: Sequence[str], tag: str) -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def _embed(file: Path) -> str:
+def _embed(file: Path | bytes) -> str:
+    if isinstance(file, bytes):
+        return f"data:image/jpeg;base64,{base64.b64encode(file).decode()}"
     kind = "png" if file.suffix.lower() == ".png" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"

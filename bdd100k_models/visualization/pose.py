@@ -5,10 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from bdd100k_models.formats.results.pose import Person, PoseRecord
-from bdd100k_models.tasks import JOINTS, LIMBS, Task
-from bdd100k_models.visualization.drawing import Pixels, line_width
-from bdd100k_models.visualization.records import draw_record
+from bdd100k_models.inference.results import Floats, People
+from bdd100k_models.tasks import JOINTS, LIMBS
+from bdd100k_models.visualization.drawing import Canvas, line_width
 
 #: By part of the body; blue, green, red.
 _COLOURS = {"body": (0, 215, 255), "right_side": (60, 60, 255), "left_side": (255, 170, 40)}
@@ -16,27 +15,28 @@ _OUTLINE = (20, 20, 20)
 _FARTHEST = 1 << 14  # pixels; beyond, OpenCV's coordinates run over
 
 
-@draw_record.register
-def draw_people(record: PoseRecord, pixels: Pixels, task: Task, threshold: float) -> None:
+def draw_people(result: People, canvas: Canvas, threshold: float) -> None:
     """Draw the people of an image.
 
     Args:
-        record: The people.
-        pixels: The image (height, width, 3), uint8, blue-green-red; changed in place.
-        task: The task.
-        threshold: Least score of a person, and least confidence of a joint, that are drawn.
+        result: The people; the best lies on top.
+        canvas: The image.
+        threshold: Least score of a person, and least confidence of a joint, that are drawn. A joint of a label is drawn
+            where it has a place.
     """
-    for person in reversed(record.people):
-        if person.score >= threshold:
-            _draw(person, pixels, threshold)
+    least = np.finfo(np.float64).tiny if result.labelled else threshold
+    for joints, score, area in zip(result.joints[::-1], result.scores[::-1], result.areas[::-1], strict=True):
+        if score >= threshold:
+            _draw(joints, float(area), canvas, float(least))
 
 
-def _draw(person: Person, pixels: Pixels, threshold: float) -> None:
+def _draw(joints: Floats, area: float, canvas: Canvas, threshold: float) -> None:
+    pixels = canvas.pixels
     # small people get thin limbs, or those would hide them
-    width = max(1, round(min(line_width(pixels.shape[0]), np.sqrt(person.area) / 60)))
+    width = max(1, round(min(line_width(canvas.scale), np.sqrt(area) / 60)))
     points = {
         index: (round(x), round(y))
-        for index, (x, y, confidence) in enumerate(person.joints)
+        for index, (x, y, confidence) in enumerate(joints.tolist())
         if confidence >= threshold and max(abs(x), abs(y)) < _FARTHEST
     }
     limbs = [(points[a], points[b], part) for a, b, part in LIMBS if a in points and b in points]

@@ -1,16 +1,15 @@
-"""Draws the predictions of an image over it, whatever the task: one function for each kind of record."""
+"""Draws the compact records of the result formats over their images."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from bdd100k_models.formats.results.boxes import DetectionRecord
+from bdd100k_models.inference.convert import to_result
 from bdd100k_models.tasks import Task
-from bdd100k_models.visualization.drawing import Pixels, draw_boxes
+from bdd100k_models.visualization.drawing import Pixels
+from bdd100k_models.visualization.results import draw_results
 
 
-@functools.singledispatch
 def draw_record(record: Any, pixels: Pixels, task: Task, threshold: float) -> None:
     """Draw the predictions of one image.
 
@@ -21,18 +20,6 @@ def draw_record(record: Any, pixels: Pixels, task: Task, threshold: float) -> No
         threshold: Least score that is drawn, where predictions have one.
 
     Raises:
-        TypeError: Nothing is registered for such records.
+        TypeError: There is no way to draw such records.
     """
-    raise TypeError(f"there is no way to draw a {type(record).__name__}")
-
-
-@draw_record.register
-def _(record: DetectionRecord, pixels: Pixels, task: Task, threshold: float) -> None:
-    shown = [index for index in range(len(record.boxes)) if record.scores[index] >= threshold]
-    shown.sort(key=lambda index: record.scores[index])
-    draw_boxes(
-        pixels,
-        [record.boxes[index] for index in shown],
-        [f"{task.categories[record.classes[index]]} {record.scores[index]:.2f}" for index in shown],
-        [task.palette[record.classes[index]] for index in shown],
-    )
+    draw_results([to_result(record, task, "image", (pixels.shape[0], pixels.shape[1]))], pixels, threshold)

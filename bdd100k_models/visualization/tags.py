@@ -5,42 +5,42 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from bdd100k_models.formats.results.tags import TagRecord
-from bdd100k_models.tasks import TAGS, Task
-from bdd100k_models.visualization.drawing import Pixels
-from bdd100k_models.visualization.records import draw_record
+from bdd100k_models.inference.results import Tags
+from bdd100k_models.visualization.drawing import Canvas, text_mask, write
 
 _BARS = 3
-_BACKGROUND, _BAR, _INK = (32, 24, 16), (170, 120, 30), (255, 255, 255)  # blue, green, red
+_WIDTH = 250  # pixels, in an image of the data set's size
+_BAR, _INK = (170, 120, 30), (255, 255, 255)  # blue, green, red
 
 
-@draw_record.register
-def draw_tag(record: TagRecord, pixels: Pixels, task: Task, threshold: float) -> None:
-    """Draw the most probable values of a tag in the upper left corner.
+def draw_tag(result: Tags, canvas: Canvas) -> None:
+    """Draw the most probable values of a tag in the upper left corner, or of a label the value alone.
 
     Args:
-        record: The probabilities; nothing is drawn where there are none.
-        pixels: The image (height, width, 3), uint8, blue-green-red; changed in place.
-        task: The task.
-        threshold: Not used: a distribution is drawn, not a decision.
+        result: The probabilities; nothing is drawn where there are none.
+        canvas: The image.
     """
-    if not record.scores:
+    if result.value is None:
         return
-    scale = pixels.shape[0] / 720
-    row, width, margin = round(34 * scale), round(340 * scale), round(12 * scale)
-    best = np.argsort(-np.array(record.scores), kind="stable")[:_BARS]
-    bottom = margin + row * (len(best) + 1) + margin
-    panel = pixels[margin:bottom, margin : margin + width]
-    panel[:] = (panel * 0.25 + np.array(_BACKGROUND) * 0.75).astype(np.uint8)
-    _write(pixels, record.tag, margin * 2, margin + row, scale)
-    for place, index in enumerate(best.tolist(), 1):
-        top = margin + row * place + round(8 * scale)
-        length = round((width - 2 * margin) * record.scores[index])
-        cv2.rectangle(pixels, (margin * 2, top), (margin * 2 + length, top + row - round(6 * scale)), _BAR, cv2.FILLED)
-        text = f"{TAGS[record.tag][index]} {record.scores[index]:.2f}"
-        _write(pixels, text, margin * 2 + round(6 * scale), top + row - round(14 * scale), scale)
-
-
-def _write(pixels: Pixels, text: str, left: int, baseline: int, scale: float) -> None:
-    thickness = max(1, round(1.5 * scale))
-    cv2.putText(pixels, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.65 * scale, _INK, thickness, cv2.LINE_AA)
+    least = round(_WIDTH * canvas.scale)
+    if result.labelled:
+        lines: list[tuple[str, float]] = [(f"{result.tag}: {result.value}", 0.0)]
+        least = 0
+    else:
+        best = np.argsort(-result.scores, kind="stable")[:_BARS].tolist()
+        bars = [(f"{result.values[index]} {result.scores[index]:.2f}", float(result.scores[index])) for index in best]
+        lines = [(result.tag, 0.0), *bars]
+    scale = canvas.scale
+    texts = [text_mask(line, scale) for line, _ in lines]
+    height = texts[0].shape[0]
+    row, margin = round(1.45 * height), round(0.5 * height)
+    width = max([least, *(text.shape[1] + 4 * margin for text in texts)])
+    left, top = canvas.panel(width, 2 * margin + row * len(lines))
+    for place, (text, (_, share)) in enumerate(zip(texts, lines, strict=True)):
+        y = top + margin + row * place
+        length = round((width - 2 * margin) * share)
+        if length:
+            corners = (left + margin, y + 1), (left + margin + length, y + row - 2)
+            cv2.rectangle(canvas.pixels, *corners, _BAR, cv2.FILLED)
+        indent = margin * 2 if place else margin
+        write(canvas.pixels, text, left + indent, y + (row - height) // 2, _INK)

@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from bdd100k_models.formats import rle
-from bdd100k_models.formats.results.tracks import MaskTrackRecord, TrackRecord
-from bdd100k_models.formats.scalabel import RLE
-from bdd100k_models.tasks import RGB, Task
-from bdd100k_models.visualization.drawing import Pixels, draw_boxes, line_width
-from bdd100k_models.visualization.records import draw_record
+from bdd100k_models.inference.results import MaskTracks, Tracks
+from bdd100k_models.tasks import RGB
+from bdd100k_models.visualization.drawing import Canvas, Pixels, blend, draw_boxes, line_width, scale_of, to_pixels
+from bdd100k_models.visualization.instances import best_last
 
 #: Frames that a trail reaches back.
 TRAIL = 20
@@ -28,20 +26,20 @@ def track_colour(number: int) -> RGB:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-@draw_record.register
-def draw_tracks(record: TrackRecord, pixels: Pixels, task: Task, threshold: float) -> None:
+def draw_tracks(result: Tracks, canvas: Canvas, threshold: float) -> None:
     """Draw the boxes of tracks that reach ``threshold``, and their masks where they have some."""
-    shown = [index for index, score in enumerate(record.scores) if score >= threshold]
-    if isinstance(record, MaskTrackRecord):
-        for index in shown:
-            mask = rle.decode(RLE(record.masks[index], record.size), "mask")
-            colour = np.array(track_colour(record.ids[index])[::-1])
-            pixels[mask] = (pixels[mask] * (1 - _OPACITY) + colour * _OPACITY).astype(np.uint8)
+    shown = best_last(result, threshold)
+    ids = result.ids.tolist()
+    if isinstance(result, MaskTracks):
+        places = np.zeros(len(ids) + 1, np.int32)
+        places[[place + 1 for place in shown]] = [place + 1 for place in shown]
+        colours = np.array([(0, 0, 0), *(track_colour(number) for number in ids)], np.uint8)
+        blend(canvas.pixels, places[result.segments], colours, _OPACITY)
     draw_boxes(
-        pixels,
-        [record.boxes[index] for index in shown],
-        [f"{record.ids[index]} {task.categories[record.classes[index]]}" for index in shown],
-        [track_colour(record.ids[index]) for index in shown],
+        canvas,
+        result.boxes[shown],
+        [f"{ids[place]} {result.names[place]}" for place in shown],
+        [track_colour(ids[place]) for place in shown],
     )
 
 
@@ -52,19 +50,22 @@ class Trails:
         self._video: str | None = None
         self._ways: dict[int, deque[tuple[int, int]]] = {}
 
-    def add(self, record: TrackRecord, video: str | None, threshold: float) -> Mapping[int, Sequence[tuple[int, int]]]:
+    def add(self, result: Tracks, threshold: float) -> Mapping[int, Sequence[tuple[int, int]]]:
         """Take the next frame; return the ways of the tracks in it, oldest point first, in pixels."""
-        if video != self._video:
-            self._video, self._ways = video, {}
-        for number, (x1, _, x2, y2), score in zip(record.ids, record.boxes, record.scores, strict=True):
+        if result.video != self._video:
+            self._video, self._ways = result.video, {}
+        ids = result.ids.tolist()
+        middles = (result.boxes[:, 0] + result.boxes[:, 2] - 1) / 2
+        feet = to_pixels(np.column_stack([middles, result.boxes[:, 3] - 1]))
+        for number, (x, y), score in zip(ids, feet.tolist(), result.scores.tolist(), strict=True):
             if score >= threshold:
-                self._ways.setdefault(number, deque(maxlen=TRAIL)).append((round((x1 + x2) / 2), round(y2)))
-        return {number: way for number in record.ids if (way := self._ways.get(number))}
+                self._ways.setdefault(number, deque(maxlen=TRAIL)).append((x, y))
+        return {number: way for number in ids if (way := self._ways.get(number))}
 
 
 def draw_trails(pixels: Pixels, ways: Mapping[int, Sequence[tuple[int, int]]]) -> None:
     """Draw where tracks came from, along the ground, fading with age."""
-    width = line_width(pixels.shape[0])
+    width = line_width(scale_of(pixels)) + 1
     for number, way in ways.items():
         bgr = track_colour(number)[::-1]
         for age, (start, end) in enumerate(zip(list(way)[-2::-1], list(way)[:0:-1], strict=True)):

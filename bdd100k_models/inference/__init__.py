@@ -1,0 +1,1 @@
+"""Inference on anything: typed results, models that are called, sources of pictures."""

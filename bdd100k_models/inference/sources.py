@@ -1,0 +1,206 @@
+"""What a user names as input: images, folders, patterns, videos, cameras, addresses."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from bdd100k_models.datasets.images import IMAGE_SUFFIXES, images_of_folder, read_image
+from bdd100k_models.engine.shards import Problem
+from bdd100k_models.errors import ImageError, InputError, MissingFileError
+from bdd100k_models.inference.pictures import Picture
+from bdd100k_models.inference.videos import VIDEO_SUFFIXES, Camera, VideoFile
+
+#: Frames a second of a video that is a folder of images, as in the data set.
+FOLDER_RATE = 5.0
+
+
+class Source(Protocol):
+    """Pictures in their order.
+
+    Attributes:
+        name: What to call it.
+        count: About how many pictures there are; None where that is not known.
+        sound: A file whose sound belongs to the pictures, if any.
+    """
+
+    name: str
+    count: int | None
+    sound: Path | None
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second where it is a video, else None."""
+
+    def __iter__(self) -> Iterator[Picture | Problem]:
+        """Yield each picture, or what is wrong with it."""
+
+
+class ImageFiles:
+    """Image files.
+
+    Args:
+        files: The files with their names in the output.
+        video: What to call the video whose frames they are, if they are.
+    """
+
+    sound: Path | None = None
+
+    def __init__(self, files: Sequence[tuple[str, Path]], video: str | None = None) -> None:
+        self.files, self.video = files, video
+        self.name = video or "images"
+        self.count: int | None = len(files)
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second where they are a video, else None."""
+        return None if self.video is None else FOLDER_RATE
+
+    def __iter__(self) -> Iterator[Picture | Problem]:
+        """Yield each image, or what is wrong with it."""
+        for position, (name, path) in enumerate(self.files):
+            try:
+                pixels, remark = read_image(path)
+            except ImageError as error:
+                yield Problem(name=str(path), message=str(error))
+                continue
+            if self.video is None:
+                yield Picture(name, pixels, remark=remark)
+            else:
+                yield Picture(name, pixels, self.video, position, position / FOLDER_RATE, remark)
+
+
+class _Names:
+    """Gives each image and video a name that no other has, since results are kept by name."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def take(self, path: Path) -> str:
+        """Return the file's name, with its folder or a number if its stem was taken before."""
+        candidates = [path.stem, f"{path.parent.name}-{path.stem}" if path.parent.name else path.stem]
+        number = 2
+        while (stem := candidates.pop(0)) in self._used:
+            candidates = candidates or [f"{path.stem}-{number}"]
+            number += 1
+        self._used.add(stem)
+        return stem + path.suffix
+
+
+def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_videos: bool = False) -> list[Source]:
+    """Find out what inputs are.
+
+    Args:
+        inputs: Images, folders (their images and videos, without sub-folders), patterns (``*``, ``**``), videos,
+            numbers of cameras, or addresses of images and videos (http, https).
+        folder: Where addresses are fetched to; made if needed.
+        every: Of videos and cameras, take each so many-th frame.
+        as_videos: Whether images are frames: those of one folder that are named together are a video.
+
+    Raises:
+        MissingFileError: An input is not there, or a folder or pattern has nothing that can be read.
+        ImageError: A video cannot be opened; broken images are told when their turn comes.
+        InputError: A number of a camera, or an address, cannot be used.
+        DownloadError: An address does not deliver.
+    """
+    names = _Names()
+    sources: list[Source] = []
+    images: list[Path] = []
+
+    def flush() -> None:
+        sources.extend(_image_sources(images, names, as_videos))
+        images.clear()
+
+    for given in inputs:
+        if re.fullmatch(r"\d{1,4}", given) and not Path(given).exists():
+            flush()
+            sources.append(Camera(int(given), every))
+            continue
+        for path in _files(given, folder):
+            if _is_video(path):
+                flush()
+                sources.append(VideoFile(path, Path(names.take(path)).stem, every))
+            else:
+                images.append(path)
+    flush()
+    return sources
+
+
+def _image_sources(paths: Sequence[Path], names: _Names, as_videos: bool) -> Iterator[Source]:
+    if not as_videos:
+        if paths:
+            yield ImageFiles([(names.take(path), path) for path in paths])
+        return
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, []).append(path)
+    for folder, members in folders.items():
+        video = names.take(Path(folder.resolve().name.replace(".", "_") or "video"))
+        yield ImageFiles([(path.name, path) for path in members], video)
+
+
+def _files(given: str, folder: Path) -> list[Path]:
+    """Return the files that one input names, in order."""
+    if given.startswith(("http://", "https://")):
+        return [_fetched(given, folder)]
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return _in_folder(path)
+    if glob.has_magic(given) and not path.exists():
+        return _matching(str(path))
+    if not path.exists():
+        raise MissingFileError(f"{given}: no such file or folder; give images, folders, videos, a camera's number ...")
+    return [path]
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    videos = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES)
+    try:
+        return [*(item.path for item in images_of_folder(folder).items), *videos]
+    except MissingFileError:
+        if videos:
+            return videos
+        raise MissingFileError(
+            f"{folder}: no images or videos in this folder; sub-folders are not looked into, '{folder}/**' does"
+        ) from None
+    except PermissionError as error:
+        raise MissingFileError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
+def _matching(pattern: str) -> list[Path]:
+    known = {*IMAGE_SUFFIXES, *VIDEO_SUFFIXES}
+    paths = sorted(Path(found) for found in glob.glob(pattern, recursive=True))  # noqa: PTH207 (the pattern may be absolute)
+    files = [path for path in paths if path.is_file() and path.suffix.lower() in known]
+    if not files:
+        raise MissingFileError(f"{pattern}: no image or video matches")
+    return files
+
+
+def _fetched(url: str, folder: Path) -> Path:
+    """Fetch an address and return the file."""
+    from bdd100k_models.zoo.download import fetch
+
+    try:
+        name = PurePosixPath(unquote(urlsplit(url).path)).name
+    except ValueError as error:
+        raise InputError(f"{url}: is no address ({error})") from None
+    name = re.sub(r"[^\w.+-]", "_", name) or "download"
+    # equal names of different addresses stay apart
+    place = folder / str(len(list(folder.iterdir())) if folder.is_dir() else 0)
+    return fetch(url, place / name)
+
+
+def _is_video(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES:
+        return suffix in VIDEO_SUFFIXES
+    # the name does not tell: what is no image may be a video
+    try:
+        read_image(path)
+    except ImageError:
+        return path.stat().st_size > 0
+    return False

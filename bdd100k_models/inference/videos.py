@@ -1,0 +1,215 @@
+"""Frames of videos and cameras, one at a time, with every fault noticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from bdd100k_models.engine.shards import Problem
+from bdd100k_models.errors import ImageError, InputError
+from bdd100k_models.inference.pictures import Picture, Pixels
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv"),
+    *(".3gp", ".ogv", ".gif", ".mjpeg", ".mjpg", ".h264", ".264", ".hevc"),
+)
+
+#: What PyAV raises for files that cannot be used.
+FAULTS = (OSError, av.FFmpegError)
+
+_RATE = 30.0  # frames a second of a video that does not say
+_FEWEST = 1.0
+
+
+class VideoFile:
+    """A video file.
+
+    Args:
+        path: The file.
+        name: What to call the video; by default the file's name without its suffix.
+        every: Take each so many-th frame, beginning with the first.
+
+    Attributes:
+        rate: Frames a second, of those that are taken.
+        count: About how many frames are taken; None where the file does not say.
+        sound: The file whose sound belongs to the frames.
+
+    Raises:
+        ImageError: It is missing, empty, or no video that PyAV or OpenCV reads.
+    """
+
+    def __init__(self, path: Path, name: str | None = None, every: int = 1) -> None:
+        self.path, self.name, self.every = path, name or path.stem, every
+        self.sound: Path | None = path
+        rate, count = _properties(path)
+        self.rate = max(rate / every, _FEWEST)
+        self.count = -(-count // every) if count else None
+
+    def __iter__(self) -> Iterator[Picture | Problem]:
+        """Yield the frames that are taken, and a problem for each that is broken.
+
+        Raises:
+            ImageError: There is no frame at all.
+        """
+        taken = 0
+        number = 0
+        for number, (pixels, time, problem) in enumerate(self._decode(), 1):
+            name = f"{self.name}-{number:07d}.jpg"
+            if pixels is None:
+                yield Problem(name=name, message=problem or "the frame is broken")
+            elif (number - 1) % self.every == 0:
+                yield Picture(name, pixels, self.name, taken, time, problem)
+                taken += 1
+        if taken == 0:
+            raise ImageError(f"{self.path}: a video without a frame that can be read")
+
+    def _decode(self) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
+        try:
+            container: Any = av.open(str(self.path))
+        except FAULTS:
+            container = None
+        if container is None:
+            yield from _decode_by_opencv(self.path)
+            return
+        with container:
+            yield from _decode_by_pyav(container)
+
+
+def video_frames(path: str | os.PathLike[str], every: int = 1) -> Iterator[Picture]:
+    """Yield the frames of a video file that can be read, one at a time; a model's ``stream`` takes them.
+
+    Args:
+        path: The file.
+        every: Take each so many-th frame, beginning with the first.
+
+    Raises:
+        ImageError: It is missing, empty, no video, or without a frame that can be read.
+        InputError: ``every`` is less than 1.
+    """
+    if every < 1:
+        raise InputError(f"every must be at least 1, not {every}")
+    yield from (item for item in VideoFile(Path(path), every=every) if isinstance(item, Picture))
+
+
+def _properties(path: Path) -> tuple[float, int]:
+    """Return frames a second and how many frames there are, 0 where that is not known.
+
+    Raises:
+        ImageError: The file is no video.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise ImageError(f"{path}: the file is empty (0 bytes)")
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ImageError(f"{path}: holds no pictures, only other streams")
+            stream = container.streams.video[0]
+            rate = float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
+            return rate, stream.frames or _length(container.duration, rate)
+    except FAULTS:
+        pass  # OpenCV may know the format
+    reader = cv2.VideoCapture(str(path))
+    try:
+        if not reader.isOpened():
+            raise ImageError(f"{path}: not a video that can be read")
+        return reader.get(cv2.CAP_PROP_FPS) or _RATE, max(0, int(reader.get(cv2.CAP_PROP_FRAME_COUNT)))
+    finally:
+        reader.release()
+
+
+def _length(duration: int | None, rate: float) -> int:
+    return int(duration / av.time_base * rate) if duration and duration > 0 else 0
+
+
+def _decode_by_pyav(container: Any) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except FAULTS as error:
+            yield None, None, f"the rest of the video cannot be read ({_reason(error)})"
+            return
+        try:
+            frames = packet.decode()
+        except FAULTS as error:
+            yield None, None, f"the frame is broken ({_reason(error)})"
+            continue
+        for frame in frames:
+            remark = "the frame is damaged; the decoder filled in what is missing" if frame.is_corrupt else None
+            yield _upright(frame.to_ndarray(format="bgr24"), frame.rotation), frame.time, remark
+
+
+def _upright(pixels: Pixels, rotation: int) -> Pixels:
+    """Turn a frame as its video says, by degrees counter-clockwise; phones film with the sensor's rows."""
+    turns = round(rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).split("\n", 1)[0][:100]
+
+
+def _decode_by_opencv(path: Path) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
+    reader = cv2.VideoCapture(str(path))
+    try:
+        while True:
+            found, pixels = reader.read()
+            if not found:
+                return
+            yield np.asarray(pixels, np.uint8), reader.get(cv2.CAP_PROP_POS_MSEC) / 1000, None
+    finally:
+        reader.release()
+
+
+class Camera:
+    """A camera of this machine; its frames end when the run is interrupted.
+
+    Args:
+        index: Its number, from 0.
+        every: Take each so many-th frame.
+
+    Raises:
+        ImageError: There is no such camera.
+    """
+
+    count: int | None = None
+    sound: Path | None = None
+
+    def __init__(self, index: int, every: int = 1) -> None:
+        self.name, self.every = f"camera{index}", every
+        self._reader = cv2.VideoCapture(index)
+        if not self._reader.isOpened():
+            raise ImageError(f"camera {index}: cannot be opened; the first camera is 0")
+        self.rate = max((self._reader.get(cv2.CAP_PROP_FPS) or _RATE) / every, _FEWEST)
+
+    def __iter__(self) -> Iterator[Picture | Problem]:
+        """Yield frames until the camera ends."""
+        number = taken = 0
+        try:
+            while True:
+                found, pixels = self._reader.read()
+                if not found:
+                    return
+                if number % self.every == 0:
+                    yield Picture(f"{self.name}-{number + 1:07d}.jpg", np.asarray(pixels, np.uint8), self.name, taken)
+                    taken += 1
+                number += 1
+        finally:
+            self._reader.release()

@@ -1,0 +1,73 @@
+"""Draws typed results over their image, of one task or of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bdd100k_models.inference.results import (
+    ClassMap,
+    Detections,
+    Instances,
+    Panoptic,
+    People,
+    Result,
+    Tags,
+    Tracks,
+)
+from bdd100k_models.visualization.drawing import Canvas, Pixels
+from bdd100k_models.visualization.instances import draw_boxed, draw_instances, draw_segments
+from bdd100k_models.visualization.pose import draw_people
+from bdd100k_models.visualization.semantic import draw_classes
+from bdd100k_models.visualization.tags import draw_tag
+from bdd100k_models.visualization.tracks import Trails, draw_tracks, draw_trails
+
+#: From the ground up: what covers areas, what stands in a corner, and what has captions, which keep clear of corners.
+_LAYERS: tuple[type[Result], ...] = (ClassMap, Panoptic, Tags, Instances, Detections, People)
+
+
+def draw_results(
+    results: Iterable[Result], pixels: Pixels, threshold: float = 0.0, trails: Trails | None = None
+) -> None:
+    """Draw results of one image, areas below and outlines on top.
+
+    Args:
+        results: The results, of any tasks.
+        pixels: The image (height, width, 3), uint8, blue-green-red; changed in place.
+        threshold: Least score that is drawn, where there are scores. Labels are always drawn.
+        trails: Where tracks were before, if that is to be drawn; the results are added.
+
+    Raises:
+        TypeError: There is no way to draw a result.
+    """
+    canvas = Canvas(pixels)
+    for result in sorted(results, key=_layer):
+        draw_result(result, canvas, threshold)
+        if trails is not None and isinstance(result, Tracks):
+            draw_trails(pixels, trails.add(result, threshold))
+
+
+def _layer(result: Result) -> int:
+    return next((place for place, kind in enumerate(_LAYERS) if isinstance(result, kind)), len(_LAYERS))
+
+
+def draw_result(result: Result, canvas: Canvas, threshold: float) -> None:
+    """Draw one result; see :func:`draw_results`."""
+    if result.labelled:
+        threshold = 0.0
+    match result:
+        case Tracks():
+            draw_tracks(result, canvas, threshold)
+        case Instances():
+            draw_instances(result, canvas, threshold)
+        case Detections():
+            draw_boxed(result, canvas, threshold)
+        case ClassMap():
+            draw_classes(result, canvas)
+        case Panoptic():
+            draw_segments(result, canvas)
+        case Tags():
+            draw_tag(result, canvas)
+        case People():
+            draw_people(result, canvas, threshold)
+        case _:
+            raise TypeError(f"there is no way to draw a {type(result).__name__}")

@@ -1,0 +1,86 @@
+"""The sound of one film on its way into another."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+#: What players expect in an MP4 file; other sound is encoded anew.
+_KEPT = ("aac", "mp3", "ac3", "eac3", "alac")
+
+
+class Sound:
+    """Copies the sound of a film beside its pictures, as far as they have come.
+
+    Args:
+        source: The film.
+        target: The container that is being written, before anything was.
+        start: When the pictures begin in the film, in seconds.
+
+    Attributes:
+        exists: Whether there is any sound.
+    """
+
+    def __init__(self, source: Path, target: Any, start: float) -> None:
+        self._target, self._start = target, start
+        self._file: Any = None
+        self._packets: Iterator[Any] = iter(())
+        self._next: Any = None
+        self._stream: Any = None
+        with contextlib.suppress(OSError, av.FFmpegError):
+            self._file = av.open(str(source))
+        self.exists = self._file is not None and bool(self._file.streams.audio)
+        if self.exists:
+            self._begin(self._file.streams.audio[0])
+
+    def _begin(self, own: Any) -> None:
+        if own.codec_context.name in _KEPT:
+            self._stream = self._target.add_stream_from_template(own)
+            self._packets = self._copied(own)
+        else:
+            self._stream = self._target.add_stream("aac", rate=own.codec_context.sample_rate)
+            self._stream.layout = own.codec_context.layout
+            self._packets = self._encoded(own)
+        self._next = next(self._packets, None)
+
+    def _copied(self, own: Any) -> Iterator[Any]:
+        shift = round(self._start / own.time_base)
+        for packet in _readable(self._file.demux(own)):
+            if packet.dts is None or packet.dts < shift:
+                continue
+            packet.stream = self._stream
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            yield packet
+
+    def _encoded(self, own: Any) -> Iterator[Any]:
+        for frame in _readable(self._file.decode(own)):
+            if frame.time is None or frame.time < self._start:
+                continue
+            frame.pts -= round(self._start / frame.time_base)
+            yield from self._stream.encode(frame)
+        yield from self._stream.encode(None)
+
+    def advance(self, time: float) -> None:
+        """Write the sound up to a moment, in seconds from the first picture.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        while self._next is not None and (self._next.pts is None or self._next.pts * self._next.time_base <= time):
+            self._target.mux(self._next)
+            self._next = next(self._packets, None)
+
+    def close(self) -> None:
+        """Close the film."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _readable(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield as much as can be read: broken sound must not cost the pictures."""
+    with contextlib.suppress(OSError, av.FFmpegError):
+        yield from items

@@ -1,0 +1,8 @@
+"""Draw labels or predictions of drivable area: ``python vis.py -i IMAGES -c COLORS -o OUT``."""
+
+import sys
+
+from bdd100k_models.commands.vis import main
+
+if __name__ == "__main__":
+    sys.exit(main("drivable"))
