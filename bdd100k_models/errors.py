@@ -45,5 +45,9 @@ class OutputError(ZooError, OSError):
     """A result that could not be written."""
 
 
+class TrainingError(ZooError, ArithmeticError):
+    """Training that cannot go on, such as a loss that is no number."""
+
+
 class UnsupportedOpError(ZooError, NotImplementedError):
     """An operator that this installation does not have."""

@@ -210,6 +210,7 @@ def test_what_cannot_work_is_one_line(command: list[str | Path], task: str, tmp_
 
 def train(config: Path, root: Path, work_dir: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
     flags = ["--data-root", root, "--work-dir", work_dir, "--device", "cpu", "--seed", "1", *more]
+    flags += ["--accumulate", "off"]
     options = ["train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
     options += ["val_dataloader.num_workers=0", "val_dataloader.persistent_workers=False"]
     options += ["default_hooks.checkpoint.interval=1", "train_cfg.val_interval=2"]
@@ -247,6 +248,7 @@ def test_two_processes_train_on_the_cpu(tmp_path: Path) -> None:
     root = write_data(tmp_path / "data", "sem_seg", 4, "train")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29743"]
     flags = ["--data-root", root, "--work-dir", tmp_path / "run", "--device", "cpu", "--no-validate"]
+    flags += ["--accumulate", "off"]
     options = ["train_cfg.max_iters=1", "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
     words = [*launch, ROOT / "sem_seg/train.py", config, *flags, "--launcher", "pytorch", "--cfg-options", *options]
     done = subprocess.run(

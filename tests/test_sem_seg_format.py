@@ -23,7 +23,6 @@ from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.scalabel import RLE, Poly2D
 from bdd100k_models.tasks import PALETTE, TASKS
 from bdd100k_models.visualization.records import draw_record
-from bdd100k_models.visualization.semantic import draw_classes
 from semantic_model import random_map
 
 each_task = pytest.mark.parametrize("task", ["sem_seg", "drivable"])
@@ -136,14 +135,14 @@ def test_background_and_nothing_leave_the_image_as_it_is(size: tuple[int, int]):
     writer = get_format(TASKS["drivable"])
     for record in (writer.encode(prediction(np.full(size, 2))), writer.empty(size)):
         pixels = np.full((*size, 3), 100, np.uint8)
-        draw_classes(record, pixels, TASKS["drivable"], 0.3)
+        draw_record(record, pixels, TASKS["drivable"], 0.3)
         assert (pixels == 100).all()
 
 
 def test_small_pictures_are_drawn():
     writer = get_format(TASKS["sem_seg"])
     pixels = np.zeros((3, 5, 3), np.uint8)
-    draw_classes(writer.encode(prediction(np.arange(15).reshape(3, 5))), pixels, TASKS["sem_seg"], 0)
+    draw_record(writer.encode(prediction(np.arange(15).reshape(3, 5))), pixels, TASKS["sem_seg"], 0)
     assert pixels.any()
 
 

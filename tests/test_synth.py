@@ -19,7 +19,7 @@ from bdd100k_models.cli import run_command
 from bdd100k_models.commands import data
 from bdd100k_models.datasets.synth import generate, generate_videos
 from bdd100k_models.datasets.synth.annotate import MIN_SIDE, MIN_VISIBLE, OCCLUDED_BELOW
-from bdd100k_models.datasets.synth.labels import drivable_mask, instance_bitmask, panoptic_bitmask, semantic_mask
+from bdd100k_models.datasets.synth.labels import drivable_mask, instance_segments, panoptic_segments, semantic_mask
 from bdd100k_models.datasets.synth.people import pose_labels
 from bdd100k_models.datasets.synth.picture import Picture, draw_picture
 from bdd100k_models.datasets.synth.sampling import sample_scene
@@ -236,7 +236,7 @@ def test_masks_say_the_same_in_every_form(small_root: Path, task: str) -> None:
 
 def test_instances_are_the_boxes_of_detection(pictures: list[Picture]) -> None:
     for picture in pictures[:10]:
-        bitmask = instance_bitmask(picture)
+        bitmask = instance_segments(picture).bitmask()
         wanted = [label for label in picture.frame.labels or [] if label.category in TASKS["ins_seg"].categories]
         assert set(np.unique(bitmask.ids)) - {0} == {number_of(label) for label in wanted}
         for label in wanted:
@@ -252,7 +252,7 @@ def test_every_class_occurs_and_every_pixel_has_one(pictures: list[Picture]) -> 
         mask = semantic_mask(picture)
         found.update(np.unique(mask).tolist())
         # the panoptic map knows more kinds of things and surfaces, and nothing else
-        panoptic = panoptic_bitmask(picture)
+        panoptic = panoptic_segments(picture).bitmask()
         names = np.array(["", *TASKS["pan_seg"].categories])[panoptic.category]
         for index, name in enumerate(TASKS["sem_seg"].categories):
             if name != "pole":
@@ -399,3 +399,38 @@ def test_labels_score_as_perfect_against_themselves(full_root: Path, task: str, 
             scores = result.scores[metric][0].values()
             counted = [score for score in scores if score == score and score]  # no NaN, and not 0 for what is absent
             assert counted and counted == pytest.approx([100.0] * len(counted)), (path, engine)
+
+
+@pytest.mark.parametrize("count", [0, 3, 240, 700])
+def test_any_number_of_objects_is_looked_up_right(count: int) -> None:
+    """Tables of bytes for few objects, wider ones for many: both say what the map of numbers says."""
+    from bdd100k_models.datasets.synth.labels import _segments
+    from bdd100k_models.datasets.synth.surfaces import SURFACES, look_up, rows_of
+
+    rng = np.random.default_rng(count)
+    numbers = rng.integers(-len(SURFACES), count + 1, (40, 60)).astype(np.int32)
+    size = len(SURFACES) + 1 + count
+    rows = rows_of(numbers)
+    assert rows.dtype == (np.uint8 if size <= 256 else np.int32)
+    category = rng.integers(0, 4, size).astype(np.uint8)
+    ids = rng.permutation(size).astype(np.int64) + 1
+    attributes = rng.integers(0, 16, size).astype(np.uint8)
+
+    class Shown:
+        def __init__(self) -> None:
+            self.rows = rows
+
+    segments = _segments(Shown(), category, ids, attributes)  # type: ignore[arg-type]
+    plain = numbers + len(SURFACES)
+    there = category[plain] > 0
+    found = segments.bitmask()
+    assert np.array_equal(found.category, category[plain])
+    assert np.array_equal(found.ids, np.where(there, ids[plain], 0))
+    assert np.array_equal(found.attributes, np.where(there, attributes[plain], 0))
+    labels = segments.labels({number: str(number) for number in range(1, 4)})
+    assert [int(label.id) for label in labels] == sorted(set(found.ids[there].tolist()))
+    for label in labels[:20]:
+        assert label.rle is not None
+        assert np.array_equal(decode(label.rle, "here"), found.ids == int(label.id))
+    for table in (category, ids.astype(np.uint16), ids.astype(np.uint32)):
+        assert np.array_equal(look_up(table, rows), table[plain])

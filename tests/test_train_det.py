@@ -1,96 +1,107 @@
-"""Training end to end on a few drawn scenes: it learns something, resumes, and refuses what cannot work in one line."""
+"""Training end to end on drawn scenes: it learns, is scored, leaves a complete record, and fits one's own labels."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate
-from det_model import MODEL, run
+from bdd100k_models.engine.config import load_config
+from det_model import MODEL
+from train_model import losses, train, weights
 
 SMALL = (
-    "train_dataloader.batch_size=2",
-    "train_dataloader.num_workers=0",
-    "train_dataloader.persistent_workers=False",
-    "train_dataloader.dataset.pipeline.2.scale=(256,144)",
-    "val_dataloader.num_workers=0",
-    "val_dataloader.persistent_workers=False",
-    "val_dataloader.dataset.pipeline.1.scale=(256,144)",
-    "default_hooks.logger.interval=1",
-    "train_cfg.val_interval=1",
+    *("train_dataloader.batch_size=2", "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"),
+    *("train_dataloader.dataset.pipeline.2.scale=(128,72)", "val_dataloader.dataset.pipeline.1.scale=(128,72)"),
+    *("val_dataloader.num_workers=0", "val_dataloader.persistent_workers=False", "default_hooks.logger.interval=1"),
+    *("model.backbone.base_channels=8", "model.backbone.stem_channels=8", "model.neck.in_channels=[8,16,32,64]"),
+    *("model.neck.out_channels=16", "model.bbox_head.in_channels=16", "model.bbox_head.feat_channels=16"),
+    *("auto_scale_lr.base_batch_size=4", "train_cfg.max_epochs=2", "train_cfg.val_interval=1"),
 )
 
 
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("synthetic")
-    generate(root, {"train": 8, "val": 2}, seed=5, size=(320, 180), nproc=1, force=True)
+    generate(root, {"train": 8, "val": 2}, seed=5, tasks=("det",), size=(320, 180), nproc=1, force=True)
     return root
 
 
-def train(data_root: Path, work_dir: Path, epochs: int, *more: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
-    done = run(
-        *("train", "det", MODEL, "--data-root", data_root, "--work-dir", work_dir, "--seed", "0", *more),
-        *("--cfg-options", *SMALL, f"train_cfg.max_epochs={epochs}", *options),
-    )
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("trained")
+    assert train("det", MODEL, data_root, work, "--cfg-options", *SMALL) == 0
+    return work
 
 
-def losses(work_dir: Path) -> dict[int, float]:
-    """Return the loss of each iteration, by step, over all runs in a work folder."""
-    found = {}
-    for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
-        for line in file.read_text().splitlines():
-            record = json.loads(line)
-            if "loss" in record:
-                found[record["step"]] = record["loss"]
-    return found
+def test_the_folder_of_a_run_is_complete(trained: Path, data_root: Path) -> None:
+    record = json.loads((trained / "run.json").read_bytes())
+    assert record["seed"] == 0
+    assert record["batch"] == {"part": 2, "parts": 2, "processes": 1, "published": 4, "total": 4}
+    assert record["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert record["started"] <= record["finished"] and record["checkpoint"] == "epoch_2.pth"
+    assert record["iterations"] == 4 and record["best"].startswith("best_bdd100k_AP_epoch_")
+    assert (trained / record["best"]).is_file() and (trained / "epoch_1.pth").is_file()
+    assert len(losses(trained)) == 4  # two epochs of two steps, each of two parts
+    (log,) = trained.glob("*/*.log")
+    assert "eta: " in log.read_text() and "bdd100k/AP50" in log.read_text()
+    assert list(trained.glob("*/vis_data/events.out.tfevents.*"))
+    config = load_config(trained / f"{MODEL}.py")
+    assert config.train_cfg.type == "EpochBasedTrainLoop" and config.train_dataloader.batch_size == 2
+    assert config.train_dataloader.dataset.type == "BDD100KDetDataset"
+    assert config.train_dataloader.dataset.data_root == str(data_root)
+    assert config.test_dataloader is not None and config.randomness.seed == 0
 
 
-def test_training_runs_validates_and_resumes(data_root: Path, tmp_path: Path) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    status, printed = train(data_root, whole, 2)
-    assert status == 0, printed
-    assert "finished:" in printed
-    assert "bdd100k/AP50" in printed
-    first, second = torch.load(whole / "epoch_1.pth", weights_only=False), (whole / "epoch_2.pth")
-    assert first["meta"]["epoch"] == 1
-    assert second.is_file()
-    # as if it had been killed after the first epoch
-    parts.mkdir()
-    shutil.copy(whole / "epoch_1.pth", parts)
-    (parts / "last_checkpoint").write_text(str(parts / "epoch_1.pth"))
-    status, printed = train(data_root, parts, 2, "--resume")
-    assert status == 0, printed
-    assert set(losses(whole)) == set(range(1, 9))
-    assert set(losses(parts)) == set(range(5, 9))
-    # and the trained weights are what `test` takes
-    done = run("test", "det", MODEL, "--checkpoint", second, "--data-root", data_root, "--format-dir", tmp_path / "out")
-    assert done.returncode == 1, done.stderr  # the drawn images are smaller than the data set's: named, and predicted
-    assert "320x180 pixels instead of 1280x720" in done.stderr
+def test_the_recipe_of_a_run_trains_and_tests_again(trained: Path, data_root: Path, tmp_path: Path) -> None:
+    recipe = trained / f"{MODEL}.py"
+    assert train("det", recipe, data_root, tmp_path / "again", "--no-tensorboard") == 0
+    again, before = weights(tmp_path / "again/epoch_2.pth"), weights(trained / "epoch_2.pth")
+    assert all(torch.equal(value, again[key]) for key, value in before.items())
+    assert not list(tmp_path.glob("again/*/vis_data/events*"))
+    words = ["test", "det", str(recipe), "--checkpoint", str(trained / "epoch_2.pth"), "--device", "cpu"]
+    # the drawn images are smaller than the data set's: named, and predicted
+    assert main([*words, "--data-root", str(data_root), "--format-dir", str(tmp_path / "out")]) == 1
+    assert (tmp_path / "out/det.json").is_file()
 
 
-def test_what_cannot_be_trained_is_one_line(data_root: Path, tmp_path: Path) -> None:
-    trained = tmp_path / "work"
-    for words, options, expected in (
-        (("--resume", str(tmp_path / "none.pth")), (), "no such checkpoint"),
-        (("--amp",), (), "--amp"),
-        ((), ("train_dataloader.dataset.ann_file=labels/none.json",), "no such label file"),
-        ((), ("optim_wrapper.optimizer.type=Nonsense",), "cannot be set up"),
-    ):
-        status, printed = train(data_root, trained, 1, "--device", "cpu", *words, options=options)
-        assert status == 2, printed
-        assert expected in printed.strip().splitlines()[-1], printed
-        assert printed.strip().splitlines()[-1].startswith("error: ")
+def test_weights_to_start_from_are_taken_whole(trained: Path, data_root: Path, tmp_path: Path) -> None:
+    words = ("--checkpoint", str(trained / "epoch_2.pth"), "--no-validate", "--no-tensorboard")
+    options = (*SMALL, "optim_wrapper.optimizer.lr=0.0", "train_cfg.max_epochs=1")
+    assert train("det", MODEL, data_root, tmp_path / "work", *words, "--cfg-options", *options) == 0
+    before, after = weights(trained / "epoch_2.pth"), weights(tmp_path / "work/epoch_1.pth")
+    learned = {key: value for key, value in before.items() if "running_" not in key and "num_batches" not in key}
+    assert all(torch.equal(value, after[key]) for key, value in learned.items())
+
+
+def test_own_classes_begin_with_a_new_head(trained: Path, data_root: Path, tmp_path: Path) -> None:
+    frames: list[dict[str, Any]] = json.loads((data_root / "labels/det_20/det_train.json").read_bytes())
+    for frame in frames:
+        for index, label in enumerate(frame.get("labels") or ()):
+            label["category"] = ("scooter", "tram")[index % 2]
+    (tmp_path / "labels.json").write_text(json.dumps(frames))
+    words = ("--checkpoint", str(trained / "epoch_2.pth"), "--no-validate", "--no-tensorboard")
+    classes = ("train_dataloader.dataset.metainfo.classes=[scooter,tram]", "model.bbox_head.num_classes=2")
+    options = (*SMALL, f"train_dataloader.dataset.ann_file={tmp_path / 'labels.json'}", *classes)
+    options = (*options, "optim_wrapper.optimizer.lr=0.0", "train_cfg.max_epochs=1")
+    assert train("det", MODEL, data_root, tmp_path / "work", *words, "--cfg-options", *options) == 0
+    before, after = weights(trained / "epoch_2.pth"), weights(tmp_path / "work/epoch_1.pth")
+    assert after["bbox_head.atss_cls.weight"].shape[0] == 2
+    # the prior of a focal loss, not what a layer is built with: -log(0.99 / 0.01)
+    torch.testing.assert_close(after["bbox_head.atss_cls.bias"], torch.full((2,), -4.595119953155518))
+    assert torch.equal(after["bbox_head.atss_reg.weight"], before["bbox_head.atss_reg.weight"])
+    assert torch.equal(after["backbone.layer4.1.conv2.weight"], before["backbone.layer4.1.conv2.weight"])
+    content = torch.load(tmp_path / "work/epoch_1.pth", weights_only=False)
+    assert tuple(content["meta"]["dataset_meta"]["classes"]) == ("scooter", "tram")
 
 
 def test_strong_augmentation_ends_where_the_recipe_says() -> None:
-    from types import SimpleNamespace
-
     from bdd100k_models.engine.hooks import ModeSwitchHook
 
     skipped: list[list[str]] = []

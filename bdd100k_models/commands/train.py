@@ -14,7 +14,7 @@ examples:
   {call} faster_rcnn_r50_fpn_1x_det_bdd100k --data-root data/bdd100k
   {call} faster_rcnn_r50_fpn_1x_det_bdd100k --resume
   torchrun --nproc_per_node=8 {script} CONFIG --launcher pytorch
-  {call} CONFIG --auto-scale-lr --cfg-options train_dataloader.batch_size=2
+  {call} CONFIG --checkpoint WEIGHTS --ema --seed 0 --cfg-options train_dataloader.batch_size=1
 """
 
 
@@ -64,7 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights (fine-tuning)")
     parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    parser.add_argument(
+        "--accumulate",
+        type=_parts,
+        default="auto",
+        metavar="auto|off|N",
+        help="parts in which a step's images are computed (default auto: as many as make the published batch; where "
+        "they cannot, learning rate and iterations follow)",
+    )
     parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the total batch size")
+    parser.add_argument("--ema", action="store_true", help="score and keep a moving average of the weights")
+    parser.add_argument("--no-tensorboard", action="store_true", help="log text and JSON alone")
     parser.add_argument("--no-validate", action="store_true", help="do not score the validation split")
     parser.add_argument("--seed", type=int, help="seed of everything random")
     parser.add_argument("--deterministic", action="store_true", help="only deterministic operators")
@@ -74,6 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
+
+
+def _parts(word: str) -> str | int:
+    """Parse ``--accumulate``."""
+    if word in ("auto", "off"):
+        return word
+    if word.isdigit() and int(word) > 0:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word!r} is not auto, off or a number from 1")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,21 +112,28 @@ def run(args: argparse.Namespace) -> int:
     resume: bool | Path = bool(args.resume) if args.resume in (None, "auto") else Path(args.resume)
     device = distributed.choose_device(args.device)
     distributed.start(args.launcher, device)
-    checkpoint = run_training(
-        config,
-        TrainOptions(
-            work_dir=args.work_dir or Path("work_dirs") / path.stem,
-            device=device,
-            launcher=args.launcher,
-            data_root=args.data_root,
-            resume=resume,
-            weights=args.checkpoint,
-            amp=args.amp,
-            auto_scale_lr=args.auto_scale_lr,
-            seed=args.seed,
-            deterministic=args.deterministic,
-            validate=not args.no_validate,
-        ),
-    )
-    print(f"finished: {checkpoint}")
+    try:
+        checkpoint = run_training(
+            config,
+            TrainOptions(
+                work_dir=args.work_dir or Path("work_dirs") / path.stem,
+                device=device,
+                launcher=args.launcher,
+                data_root=args.data_root,
+                resume=resume,
+                weights=args.checkpoint,
+                amp=args.amp,
+                accumulate=args.accumulate,
+                auto_scale_lr=args.auto_scale_lr,
+                ema=args.ema,
+                tensorboard=not args.no_tensorboard,
+                seed=args.seed,
+                deterministic=args.deterministic,
+                validate=not args.no_validate,
+            ),
+        )
+        if distributed.rank() == 0:
+            print(f"finished: {checkpoint}")
+    finally:
+        distributed.stop()
     return 0

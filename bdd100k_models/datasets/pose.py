@@ -80,10 +80,13 @@ class BDD100KPoseDataset(BaseDataset):  # type: ignore[misc]
         if not frames:
             raise LabelError(f"{label_file}: holds no frames; check that it is the label file of the split")
         people = self._boxes(frames) if self.test_mode else _labelled_people(frames, str(label_file))
-        return [
+        records = [
             {"img_path": str(folder / frames[index].name), "img_id": index, "id": number, **person}
             for number, (index, person) in enumerate(people)
         ]
+        if not records:
+            raise LabelError(f"{label_file}: has nobody with a box and joints; check that these are the labels of pose")
+        return records
 
     def _boxes(self, frames: list[Frame]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the people to look for, with the index of their frame."""

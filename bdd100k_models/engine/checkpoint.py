@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import nn
 
 from bdd100k_models.compat.mmengine_load import safe_types
@@ -45,7 +46,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         path: A file of ``torch.save``, of OpenMMLab 1.x or 2.x.
 
     Returns:
-        A dict with at least ``state_dict`` (name to tensor, on the CPU) and ``meta`` (a dict, maybe empty).
+        A dict with ``state_dict`` (name to tensor, on the CPU), ``meta`` (a dict, maybe empty) and ``resumable``
+        (whether it holds the optimiser's state too).
 
     Raises:
         MissingFileError: There is no such file.
@@ -68,7 +70,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: holds no weights under 'state_dict'; is it a checkpoint of this zoo?")
     state = {key.removeprefix("module."): value for key, value in state.items()}
     meta = content.get("meta")
-    return {"state_dict": state, "meta": meta if isinstance(meta, dict) else {}}
+    return {"state_dict": state, "meta": meta if isinstance(meta, dict) else {}, "resumable": "optimizer" in content}
 
 
 def _explain_unpickling(path: Path, message: str) -> str:
@@ -80,12 +82,14 @@ def _explain_unpickling(path: Path, message: str) -> str:
     return f"{path}: damaged or cut off; download it again"
 
 
-def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
+def load_weights(model: nn.Module, path: Path, *, new_heads: bool = False) -> dict[str, Any]:
     """Load a checkpoint into a model; every key must find its place.
 
     Args:
         model: The model as its config builds it.
         path: The checkpoint.
+        new_heads: Where the file has another number of classes, leave the layers that depend on it as they are. Their
+            names are logged.
 
     Returns:
         The checkpoint's ``meta``.
@@ -96,12 +100,16 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     """
     checkpoint = read_checkpoint(path)
     state, meta = {current_key(key): value for key, value in checkpoint["state_dict"].items()}, checkpoint["meta"]
+    if callable(rename := getattr(model, "map_keys", None)):
+        state = rename(state)
     own = model.state_dict()
     wrong = [key for key, value in state.items() if key in own and own[key].shape != value.shape]
-    if wrong:
+    if wrong and not (new_heads and _only_heads(wrong)):
         raise CheckpointError(_explain_shapes(path, wrong, state, own, meta))
-    result = model.load_state_dict(state, strict=False)
-    missing = _not_listed(result.missing_keys, MAY_BE_MISSING)
+    if wrong:
+        print_log(f"{path}: other classes, so these begin anew: {', '.join(sorted(wrong))}", "current")
+    result = model.load_state_dict({key: value for key, value in state.items() if key not in wrong}, strict=False)
+    missing = _not_listed([key for key in result.missing_keys if key not in wrong], MAY_BE_MISSING)
     unexpected = _not_listed(result.unexpected_keys, MAY_BE_UNEXPECTED)
     if missing or unexpected:
         raise CheckpointError(
@@ -120,6 +128,11 @@ def _not_listed(keys: list[str], listed: Mapping[str, str]) -> list[str]:
     return [key for key in keys if not any(re.search(pattern, key) for pattern in listed)]
 
 
+def _only_heads(names: list[str]) -> bool:
+    """Tell whether all of these parameters are of layers that have an output a class."""
+    return all(re.search(r"(cls|reg|class|conv_seg|fc_bbox|conv_logits|head\.fc\.)", name) for name in names)
+
+
 def _explain_shapes(
     path: Path,
     wrong: list[str],
@@ -129,8 +142,7 @@ def _explain_shapes(
 ) -> str:
     key = wrong[0]
     shapes = f"{key} is {tuple(state[key].shape)} in the file, {tuple(own[key].shape)} in the model"
-    heads_only = all(re.search(r"(cls|reg|class|conv_seg|fc_bbox)", name) for name in wrong)
-    if heads_only:
+    if _only_heads(wrong):
         dataset_meta = meta.get("dataset_meta")
         classes = meta.get("CLASSES") or (dataset_meta.get("classes") if isinstance(dataset_meta, dict) else None)
         count = f" ({len(classes)} classes)" if isinstance(classes, (list, tuple)) else ""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from mmengine.hooks import Hook
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import get_rank
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+
+from bdd100k_models.engine.fit import check_fit
+from bdd100k_models.engine.sampling import set_generators
 
 _MIXING = ("Mosaic", "MixUp")
 _SCALING = "RandomResize"
@@ -37,3 +44,77 @@ class ModeSwitchHook(Hook):  # type: ignore[misc]
             loader._DataLoader__initialized = True
         runner.logger.info(f"no {', '.join(self.skipped)} from epoch {runner.epoch + 1} on")
         self._switched = True
+
+
+@HOOKS.register_module()
+class FitCheckHook(Hook):  # type: ignore[misc]
+    """Refuses a model whose outputs are not the classes of its data, before anything is fetched or trained."""
+
+    def before_run(self, runner: Runner) -> None:
+        """Compare the model with the training data."""
+        check_fit(getattr(runner.model, "module", runner.model), runner.train_dataloader.dataset.metainfo)
+
+
+@HOOKS.register_module()
+class IterationSeedHook(Hook):  # type: ignore[misc]
+    """Runs each iteration from generators that follow from the seed, the iteration and the process alone."""
+
+    priority = "VERY_HIGH"
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Set the generators."""
+        # one number more than an image's, so that no image shares the state
+        set_generators(runner.seed, 0, runner.iter, get_rank())
+
+
+class _Remover:
+    """A file backend that removes files only when told that what replaces them is there.
+
+    Args:
+        backend: The backend that does the work.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.waiting: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def remove(self, path: str) -> None:
+        """Remember a file that is to go."""
+        self.waiting.append(path)
+
+    def finish(self, kept: set[str | None]) -> None:
+        """Remove the files remembered, but none of ``kept``."""
+        for path in self.waiting:
+            if path not in kept:
+                Path(path).unlink(missing_ok=True)
+        self.waiting = []
+
+
+@HOOKS.register_module()
+class KeepingCheckpointHook(CheckpointHook):  # type: ignore[misc]
+    """Saves checkpoints; an older one goes only when the newer one is whole.
+
+    A score that an evaluation does not have, since no label is of any class, makes no best checkpoint.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Find out where checkpoints go, and remove what an interrupted run left half written."""
+        super().before_train(runner)
+        self.file_backend: Any = _Remover(self.file_backend)
+        if get_rank() == 0:
+            for leftover in Path(self.out_dir).glob(".*.pth.*.tmp"):
+                leftover.unlink(missing_ok=True)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        super()._save_checkpoint_with_step(runner, step, meta)
+        self.file_backend.finish({self.last_ckpt, getattr(self, "best_ckpt_path", None)})
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        if self.save_best and (lacking := [key for key in self.key_indicators if key not in ("auto", *metrics)]):
+            runner.logger.warning(f"the evaluation has no {lacking[0]}, so it makes no best checkpoint")
+            return
+        super()._save_best_checkpoint(runner, metrics)
+        self.file_backend.finish({self.last_ckpt, getattr(self, "best_ckpt_path", None)})

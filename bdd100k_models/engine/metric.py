@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine import dist
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
+from bdd100k_models.engine import distributed
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.results import get_format
@@ -47,7 +49,28 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
         """Keep what the official format holds of each prediction."""
         result_format = get_format(self.task, settings=self.settings)
         for sample in data_samples:
-            self.results.append((self._name(sample["img_path"]), result_format.encode([sample])))
+            # a tracker answers with videos, here of one frame each
+            frames = [frame.to_dict() for frame in sample.get("video_data_samples", ())] or [sample]
+            for frame in frames:
+                self.results.append((self._name(frame["img_path"]), result_format.encode([frame])))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Evaluate the predictions of all processes.
+
+        Args:
+            size: Entries of the data set: images or people, or videos, whose frames are more.
+
+        Returns:
+            The scores by prefixed name, on every process.
+        """
+        if not self.task.videos:
+            scores: dict[str, float] = super().evaluate(size)
+            return scores
+        # the base class would drop all frames but the first ``size``
+        results = [result for part in dist.all_gather_object(self.results) for result in part]
+        self.results.clear()
+        found = distributed.on_main(lambda: self.compute_metrics(results))
+        return {f"{self.prefix}/{key}": value for key, value in found.items()}
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Evaluate all predictions, by way of the files that ``test`` would write.

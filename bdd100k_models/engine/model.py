@@ -116,6 +116,20 @@ def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False
     return [frame.to_dict() for sample in samples for frame in getattr(sample, "video_data_samples", [sample])]
 
 
+def predict_in_parts(
+    model: nn.Module, batch: dict[str, list[Any]], size: int, channels_last: bool = False
+) -> list[dict[str, Any]]:
+    """Run a model on a batch as :func:`predict` does, at most ``size`` samples a forward pass.
+
+    The regions of an image can be too many for one.
+    """
+    samples: list[dict[str, Any]] = []
+    for start in range(0, len(batch["inputs"]), max(size, 1)):
+        part = {key: values[start : start + size] for key, values in batch.items()}
+        samples += predict(model, part, channels_last)
+    return samples
+
+
 def _is_segmentor(model: nn.Module) -> bool:
     """Tell whether a model is one of mmseg's, without importing that library for others."""
     library = sys.modules.get("mmseg.models.segmentors")

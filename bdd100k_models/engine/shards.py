@@ -22,6 +22,9 @@ from bdd100k_models.formats.files import make_folder, output_error, write_bytes
 _FOLDER = ".unfinished"
 _RUN_FILE = "run.json"
 
+#: What was wrong with images, beside their results.
+ERRORS_FILE = "errors.json"
+
 
 class Problem(msgspec.Struct, omit_defaults=True):
     """What was wrong with one image.
@@ -35,6 +38,18 @@ class Problem(msgspec.Struct, omit_defaults=True):
     name: str
     message: str
     predicted: bool = False
+
+
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """Write problems as JSON; where there are none, remove the file of an earlier run.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    if problems:
+        write_bytes(path, msgspec.json.format(msgspec.json.encode(problems), indent=1))
+    else:
+        path.unlink(missing_ok=True)
 
 
 class Entry(msgspec.Struct, omit_defaults=True):

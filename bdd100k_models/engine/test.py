@@ -19,8 +19,8 @@ from bdd100k_models.datasets.images import ImageSet
 from bdd100k_models.datasets.loader import Batch, InferenceImages, Regions, load_batches
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.checkpoint import file_digest
-from bdd100k_models.engine.model import inference_mode, predict, prepare_model
-from bdd100k_models.engine.shards import Problem, RunIdentity, Shards, ShardWriter
+from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepare_model
+from bdd100k_models.engine.shards import ERRORS_FILE, Problem, RunIdentity, Shards, ShardWriter, write_problems
 from bdd100k_models.engine.sharing import share_work
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
@@ -30,9 +30,9 @@ from bdd100k_models.progress import ProgressBar
 from bdd100k_models.tasks import IMAGE_SIZE, Task
 from bdd100k_models.visualization.gallery import Gallery
 
-_ERRORS_FILE = "errors.json"
 _FINISHED_FILE = "run.json"
-_REGIONS_AT_ONCE = 32  # of the original too
+#: Regions of an image a forward pass, of the original too.
+REGIONS_AT_ONCE = 32
 
 
 @dataclass
@@ -197,13 +197,8 @@ def _infer(
 
 def _predict(model: torch.nn.Module, batch: Batch, options: TestOptions) -> list[dict[str, Any]]:
     """Return one prediction a sample; the regions of an image can be too many for one forward pass."""
-    count = len(batch.owners)
-    size = count if options.regions is None else _REGIONS_AT_ONCE
-    samples: list[dict[str, Any]] = []
-    for start in range(0, count, max(size, 1)):
-        part = {key: values[start : start + size] for key, values in batch.data.items()}
-        samples += predict(model, part, options.uses_channels_last)
-    return samples
+    size = len(batch.owners) if options.regions is None else REGIONS_AT_ONCE
+    return predict_in_parts(model, batch.data, size, options.uses_channels_last)
 
 
 def _merge(
@@ -219,21 +214,13 @@ def _merge(
         result_format.write_scores(
             shards.records(result_format.record_type, names, []), images.label_file, options.out_dir
         )
-    _write_problems(options.out_dir, problems)
+    write_problems(options.out_dir / ERRORS_FILE, problems)
     finished = {"version": __version__, "identity": msgspec.to_builtins(identity), "labels": labels}
     write_bytes(options.out_dir / _FINISHED_FILE, msgspec.json.format(msgspec.json.encode(finished), indent=1))
     shards.remove()
     return TestReport(
         result=result_format.result_path(options.out_dir), images=len(names), labels=labels, problems=problems
     )
-
-
-def _write_problems(out_dir: Path, problems: list[Problem]) -> None:
-    path = out_dir / _ERRORS_FILE
-    if problems:
-        write_bytes(path, msgspec.json.format(msgspec.json.encode(problems), indent=1))
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _prepare_output(shards: Shards, identity: RunIdentity, options: TestOptions) -> set[int]:
@@ -261,7 +248,7 @@ def _finished_report(
         earlier = msgspec.convert(finished["identity"], RunIdentity)
     except (FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
         return None
-    if not all(path.exists() for path in results) or identity.difference(earlier) or (out_dir / _ERRORS_FILE).exists():
+    if not all(path.exists() for path in results) or identity.difference(earlier) or (out_dir / ERRORS_FILE).exists():
         return None
     return TestReport(result=results[0], images=count, labels=int(finished["labels"]))
 

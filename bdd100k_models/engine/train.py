@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +13,25 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
 from bdd100k_models.datasets.images import find_data_root
-from bdd100k_models.engine.checkpoint import load_weights, read_checkpoint
-from bdd100k_models.errors import CheckpointError, ConfigError, DownloadError, InputError, ZooError
-from bdd100k_models.formats.files import make_folder, output_error
+from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
+from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.recipe import (
+    Accumulate,
+    BatchPlan,
+    add_average,
+    apply_plan,
+    plan_batch,
+    set_tensorboard,
+    wrap_for_running,
+)
+from bdd100k_models.engine.run_record import check_resumable, newest_checkpoint, now, versions, write_record
+from bdd100k_models.engine.runner import TrainingRunner
+from bdd100k_models.errors import ConfigError, DownloadError, InputError, MissingFileError, ZooError
+from bdd100k_models.formats.files import make_folder, output_error, write_bytes
 from bdd100k_models.registry import enter_scope
+from bdd100k_models.tasks import get_task
 
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -34,7 +48,10 @@ class TrainOptions:
         resume: False, True for the newest checkpoint of ``work_dir``, or a checkpoint.
         weights: Weights to start from; by default those that the backbone's ``init_cfg`` names.
         amp: Mixed precision, whatever the config says.
+        accumulate: In how many parts a batch is computed; see :func:`~bdd100k_models.engine.recipe.plan_batch`.
         auto_scale_lr: Scale the learning rate to the total batch size.
+        ema: Score and keep a moving average of the weights.
+        tensorboard: Write logs for TensorBoard too.
         seed: Seed of everything random, or None for a new one each time.
         deterministic: Only deterministic operators.
         validate: Score the validation split after each epoch.
@@ -47,7 +64,10 @@ class TrainOptions:
     resume: bool | Path = False
     weights: Path | None = None
     amp: bool = False
+    accumulate: Accumulate = "auto"
     auto_scale_lr: bool = False
+    ema: bool = False
+    tensorboard: bool = True
     seed: int | None = None
     deterministic: bool = False
     validate: bool = True
@@ -57,6 +77,8 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     """Train the model of a config.
 
     ``load_from`` of a published config names the finished model; training starts from the backbone's weights instead.
+    The folder of the run holds the recipe as it was used, ``run.json`` (versions, seed, batch, outcome), checkpoints,
+    and a folder of logs for each start (text, JSON, TensorBoard).
 
     Args:
         config: The model's config with its recipe; changed by the options.
@@ -66,20 +88,43 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         The newest checkpoint.
 
     Raises:
-        ConfigError: The config has no recipe, or one that cannot be built.
+        ConfigError: The config has no recipe, one that cannot be built, or a model that does not fit the data.
         LabelError, MissingFileError: The data set is not there or does not fit.
         CheckpointError: What to start or resume from cannot be used.
+        TrainingError: The loss became no number.
         OutputError: The folder cannot be written.
     """
     make_folder(options.work_dir)
-    _apply(config, options)
+    if options.device.type == "cpu":
+        distributed.set_cpu_threads()
+    plan = _apply(config, options)
     enter_scope(config.get("default_scope"))
-    try:
-        runner = Runner.from_cfg(config)
-        if options.weights is not None and not options.resume:
-            load_weights(_bare(runner.model), options.weights)
+    with _explained(config, options):
+        runner = TrainingRunner.from_cfg(config)
+        record = _begin_record(runner, options, plan)
+        if config.resume:
+            _keep_weights(runner.model)  # those of the checkpoint come later: nothing need be fetched
+        elif options.weights is not None:
+            _initialise_without_fetching(_bare(runner.model))
+            load_weights(_bare(runner.model), options.weights, new_heads=True)
             _keep_weights(runner.model)
         runner.train()
+    distributed.barrier()  # the first process may still be writing
+    newest = newest_checkpoint(options.work_dir) or options.work_dir
+    if distributed.rank() == 0:
+        best = runner.message_hub.runtime_info.get("best_ckpt")
+        score = runner.message_hub.runtime_info.get("best_score")
+        outcome = {"finished": now(), "iterations": runner.iter, "checkpoint": newest.name}
+        outcome |= {"best": Path(best).name, "best_score": score} if best else {}
+        write_record(options.work_dir, record | outcome)
+    return newest
+
+
+@contextlib.contextmanager
+def _explained(config: Config, options: TrainOptions) -> Iterator[None]:
+    """Turn what OpenMMLab and PyTorch raise into this project's errors."""
+    try:
+        yield
     except ZooError as error:
         raise _without_trace(error) from None
     except urllib.error.URLError as error:
@@ -87,14 +132,12 @@ def run_training(config: Config, options: TrainOptions) -> Path:
             f"the backbone's weights ({', '.join(_pretrained(config.model))}) cannot be fetched ({error.reason}); "
             "start from weights with --checkpoint FILE, or set model.backbone.init_cfg.checkpoint=FILE by --cfg-options"
         ) from None
-    except (KeyError, TypeError, AssertionError) as error:
+    except (KeyError, TypeError, AssertionError, ValueError) as error:
         if isinstance(error.__cause__, ZooError):
             raise error.__cause__ from None
         raise ConfigError(f"{config.filename}: training cannot be set up ({type(error).__name__}: {error})") from error
     except OSError as error:
-        raise output_error(options.work_dir, error) from error
-    newest = options.work_dir / "last_checkpoint"
-    return Path(newest.read_text().strip()) if newest.exists() else options.work_dir
+        raise output_error(options.work_dir, error, resumable=True) from error
 
 
 def _without_trace(error: ZooError) -> ZooError:
@@ -103,41 +146,55 @@ def _without_trace(error: ZooError) -> ZooError:
     return type(error)(message.strip()) if trace.startswith("Caught ") else error
 
 
-def _apply(config: Config, options: TrainOptions) -> None:
+def _apply(config: Config, options: TrainOptions) -> BatchPlan:
+    """Fit the config to the options and the machine; write the recipe as it is then."""
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
+    if options.auto_scale_lr and "auto_scale_lr" not in config:
+        raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
     root = find_data_root(options.data_root, _innermost(config.train_dataloader.dataset).get("data_root"))
     for loader in _LOADERS:
         if config.get(loader) is not None:
             _innermost(config[loader].dataset).data_root = str(root)
     config.work_dir = str(options.work_dir)
-    config.launcher = options.launcher
-    config.load_from = None
-    config.resume = False
-    if options.resume:
-        checkpoint = _resume_from(options)
-        if checkpoint is not None:
-            read_checkpoint(checkpoint)  # refuses what would run code before mmengine opens it
-            config.load_from, config.resume = str(checkpoint), True
+    plan = plan_batch(config, distributed.world_size(), options.accumulate)
+    print_log(f"images: {plan}", "current")
+    checkpoint = _resume_from(options)
+    seed = options.seed if checkpoint is None else check_resumable(checkpoint, plan.total)
+    config.randomness = {"seed": seed, "deterministic": options.deterministic}
+    config.load_from, config.resume = (None, False) if checkpoint is None else (str(checkpoint), True)
+    if checkpoint is None and options.weights is None:
+        _check_stages(config)
+    _set_precision(config, options)
+    if options.ema:
+        add_average(config)
+    set_tensorboard(config, options.tensorboard)
+    if distributed.rank() == 0:
+        name = Path(config.filename or "config.py").name
+        write_bytes(options.work_dir / name, copy.deepcopy(config).pretty_text.encode())
+    if options.auto_scale_lr:
+        config.auto_scale_lr.enable = True
+    apply_plan(config, plan, follow=options.accumulate != "off")
     if not options.validate:
         config.val_dataloader = config.val_cfg = config.val_evaluator = None
     # the runner builds all three loops' parts; testing is a command of its own
     config.test_dataloader = config.test_cfg = config.test_evaluator = None
-    if options.auto_scale_lr:
-        if "auto_scale_lr" not in config:
-            raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
-        config.auto_scale_lr.enable = True
-    config.randomness = {"seed": options.seed, "deterministic": options.deterministic}
-    _set_precision(config, options)
+    config.launcher = options.launcher
+    wrap_for_running(config, options.validate, _main_metric(config))
     if options.device.type == "cpu":
-        _without_sync(config.model)
-        if "env_cfg" in config:
-            config.env_cfg.dist_cfg = {"backend": "gloo"}
-        # mmengine would name a GPU for each process
-        config.setdefault("model_wrapper_cfg", {"type": "MMDistributedDataParallel", "broadcast_buffers": False})
-        config.model_wrapper_cfg.device_ids = None
-        config.model_wrapper_cfg.setdefault("find_unused_parameters", config.get("find_unused_parameters", False))
+        _use_cpu(config)
+    return plan
+
+
+def _use_cpu(config: Config) -> None:
+    _without_sync(config.model)
+    if "env_cfg" in config:
+        config.env_cfg.dist_cfg = {"backend": "gloo"}
+    # mmengine would name a GPU for each process
+    config.setdefault("model_wrapper_cfg", {"type": "MMDistributedDataParallel", "broadcast_buffers": False})
+    config.model_wrapper_cfg.device_ids = None
+    config.model_wrapper_cfg.setdefault("find_unused_parameters", config.get("find_unused_parameters", False))
 
 
 def _without_sync(node: Any) -> None:
@@ -157,14 +214,39 @@ def _innermost(dataset: Any) -> Any:
     return _innermost(dataset.dataset) if "dataset" in dataset else dataset
 
 
+def _main_metric(config: Config) -> str | None:
+    """Return the key under which validation logs the official metric that ranks models."""
+    evaluators = config.get("val_evaluator") or []
+    for evaluator in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
+        if evaluator.get("type") == "BDD100KMetric":
+            prefix = evaluator.get("prefix") or "bdd100k"
+            return f"{prefix}/{get_task(evaluator.task).metric}"
+    return None
+
+
 def _resume_from(options: TrainOptions) -> Path | None:
-    if isinstance(options.resume, Path):
-        return options.resume
-    newest = options.work_dir / "last_checkpoint"
-    if not newest.exists():
+    if not options.resume or isinstance(options.resume, Path):
+        return options.resume or None
+    newest = newest_checkpoint(options.work_dir)
+    if newest is None:
         print_log(f"nothing to resume in {options.work_dir}: training begins", "current")
-        return None
-    return Path(newest.read_text().strip())
+    return newest
+
+
+def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan) -> dict[str, Any]:
+    """Write what is known of the run at its start, and return it."""
+    device = torch.cuda.get_device_name(options.device) if options.device.type == "cuda" else "cpu"
+    record = {
+        "started": now(),
+        "seed": runner.seed,
+        "deterministic": options.deterministic,
+        "device": device,
+        "batch": plan.as_dict(),
+        "versions": versions(),
+    }
+    if distributed.rank() == 0:
+        write_record(options.work_dir, record)
+    return record
 
 
 def _set_precision(config: Config, options: TrainOptions) -> None:
@@ -189,11 +271,33 @@ def _bare(model: torch.nn.Module) -> torch.nn.Module:
     return inner
 
 
+def _initialise_without_fetching(model: torch.nn.Module) -> None:
+    """Give every layer the weights with which its training begins, but none from elsewhere."""
+    for module in model.modules():
+        given: Any = getattr(module, "init_cfg", None) or []
+        kept = [part for part in (given if isinstance(given, list) else [given]) if part["type"] != "Pretrained"]
+        setattr(module, "init_cfg", kept or None)  # noqa: B010 (hidden as below)
+    model.init_weights()  # type: ignore[operator]
+
+
 def _keep_weights(model: torch.nn.Module) -> None:
     """Stop the runner from initialising weights that were just loaded."""
     for module in model.modules():
         if hasattr(module, "_is_init"):
             setattr(module, "_is_init", True)  # noqa: B010 (a plain attribute, which nn.Module's annotations hide)
+
+
+def _check_stages(config: Config) -> None:
+    """Check that weights of an earlier stage, which a config begins with, are there."""
+    for source in _pretrained(config.model):
+        if "://" in source or Path(source).is_file():
+            continue
+        stage = Path(source).parent.name
+        raise MissingFileError(
+            f"{source}: no such weights, which {Path(config.filename or 'the config').name} begins with; train "
+            f"{stage or 'them'} first, or download its weights and name them by "
+            "--cfg-options model.init_cfg.checkpoint=FILE"
+        )
 
 
 def _pretrained(node: Any) -> Iterator[str]:
@@ -203,28 +307,3 @@ def _pretrained(node: Any) -> Iterator[str]:
             yield str(initial["checkpoint"])
         for value in node.values():
             yield from _pretrained(value)
-
-
-def publish(checkpoint: Path, destination: Path, half: bool = False) -> None:
-    """Strip a checkpoint to its weights, as the zoo hands them out.
-
-    Args:
-        checkpoint: A checkpoint of a run.
-        destination: The file to write.
-        half: Store floating-point weights in half precision; loading converts them back.
-
-    Raises:
-        CheckpointError: The checkpoint cannot be read.
-        OutputError: The file cannot be written.
-    """
-    from bdd100k_models.formats.files import atomic_writer
-
-    content = read_checkpoint(checkpoint)
-    state = content["state_dict"]
-    if not state:
-        raise CheckpointError(f"{checkpoint}: holds no weights")
-    if half:
-        state = {key: value.half() if value.dtype == torch.float32 else value for key, value in state.items()}
-    meta = {"dataset_meta": content["meta"].get("dataset_meta", {})}
-    with atomic_writer(destination) as file:
-        torch.save({"meta": meta, "state_dict": state}, file)

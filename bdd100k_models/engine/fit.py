@@ -1,0 +1,59 @@
+"""Whether a model's outputs are the classes of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from bdd100k_models.errors import ConfigError
+
+#: Heads whose number of classes says nothing: they tell objects from background, or one object from another.
+_CLASS_AGNOSTIC = ("RPNHead", "EmbeddingRPNHead", "QuasiDenseEmbedHead")
+
+
+def check_fit(model: nn.Module, meta: Mapping[str, Any]) -> None:
+    """Check that each head has as many outputs as the data has classes (of its kind) or joints.
+
+    Args:
+        model: As built.
+        meta: ``metainfo`` of the training data: ``classes``, or ``num_keypoints`` for joints; for panoptic data
+            ``thing_classes`` and ``stuff_classes`` too.
+
+    Raises:
+        ConfigError: A head does not fit; the message names it, both numbers and what to set.
+    """
+    if joints := meta.get("num_keypoints"):
+        head: Any = getattr(model, "head", None)
+        outputs = getattr(head, "out_channels", joints)
+        if outputs != joints:
+            raise ConfigError(
+                f"model.head has {outputs} outputs (out_channels), but the data has {joints} joints; "
+                "set model.head.out_channels, or dataset.metainfo"
+            )
+        return
+    classes = tuple(meta.get("classes") or ())
+    if not classes:
+        return
+    things, stuff = (len(meta.get(key) or classes) for key in ("thing_classes", "stuff_classes"))
+    fitting = {"num_classes": things, "num_things_classes": things, "num_stuff_classes": stuff}
+    for name, attribute, count in _outputs(model):
+        if count != fitting[attribute]:
+            raise ConfigError(
+                f"model.{name} has {count} outputs ({attribute}), but the data has {fitting[attribute]} classes "
+                f"({', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}); set model.{name}.{attribute}, or "
+                "the classes in train_dataloader.dataset.metainfo"
+            )
+
+
+def _outputs(model: nn.Module) -> Iterator[tuple[str, str, int]]:
+    """Yield the name of each head, the attribute that says how many outputs it has, and the number."""
+    for name, module in model.named_modules():
+        if "head" not in name or type(module).__name__ in _CLASS_AGNOSTIC or getattr(module, "class_agnostic", False):
+            continue
+        semantic = hasattr(module, "num_stuff_classes") or hasattr(module, "num_things_classes")
+        for attribute in ("num_things_classes", "num_stuff_classes") if semantic else ("num_classes",):
+            count = getattr(module, attribute, None)
+            if isinstance(count, int):
+                yield name, attribute, count

@@ -1,0 +1,106 @@
+"""What a run's folder says about the run: the recipe as it was used, versions, seed, and how it ended."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bdd100k_models.engine.checkpoint import read_checkpoint
+from bdd100k_models.errors import CheckpointError, InputError, MissingFileError
+from bdd100k_models.formats.files import write_bytes
+
+RECORD = "run.json"
+_PACKAGES = (
+    *("bdd100k-models", "torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection"),
+    *("onedl-mmsegmentation", "onedl-mmpretrain", "mmpose", "numpy", "opencv-python-headless"),
+)
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python and of each package that matters and is installed."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def now() -> str:
+    """Return the time, in UTC, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def read_record(work_dir: Path) -> dict[str, Any]:
+    """Return what is known of the last run in a folder; nothing where there was none."""
+    try:
+        content = msgspec.json.decode((work_dir / RECORD).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_record(work_dir: Path, record: dict[str, Any]) -> None:
+    """Write what is known of a run; see :func:`~bdd100k_models.formats.files.write_bytes` for what is raised."""
+    data = msgspec.json.format(msgspec.json.encode({"command": sys.argv, **record}), indent=1)
+    write_bytes(work_dir / RECORD, data + b"\n")
+
+
+def newest_checkpoint(work_dir: Path) -> Path | None:
+    """Return the checkpoint to resume from, or None.
+
+    It is the one that ``last_checkpoint`` names, also if the folder has been moved since; where that file is missing or
+    cut off, the one of the latest epoch or iteration.
+    """
+    note = work_dir / "last_checkpoint"
+    named = Path(note.read_text().strip() or "?") if note.is_file() else Path("?")
+    for path in (named, work_dir / named.name):
+        if path.is_file():
+            return path
+    numbered = [
+        (int(number), path)
+        for path in work_dir.glob("*.pth")
+        if (number := path.stem.rpartition("_")[2]).isdigit() and path.stem.startswith(("epoch_", "iter_"))
+    ]
+    return max(numbered)[1] if numbered else None
+
+
+def check_resumable(checkpoint: Path, total_batch: int) -> int | None:
+    """Check that a run can go on from a checkpoint as if it had not been interrupted.
+
+    Args:
+        checkpoint: The checkpoint.
+        total_batch: Images of a step now.
+
+    Returns:
+        The run's seed, if it is known.
+
+    Raises:
+        MissingFileError: It is not there.
+        CheckpointError: It cannot be read safely, or holds weights alone.
+        InputError: The run had another number of images a step, so that its iterations cannot be counted on.
+    """
+    if not checkpoint.is_file():
+        raise MissingFileError(f"{checkpoint}: no such checkpoint")
+    content = read_checkpoint(checkpoint)
+    meta = content["meta"]
+    if not content["resumable"] or not {"epoch", "iter"} <= meta.keys():
+        raise CheckpointError(
+            f"{checkpoint}: holds weights without the state of training; start from them with --checkpoint, or resume "
+            "from an epoch_N.pth or iter_N.pth"
+        )
+    before = read_record(checkpoint.parent).get("batch", {}).get("total", total_batch)
+    if before != total_batch:
+        raise InputError(
+            f"{checkpoint}: was trained with {before} images a step, now there are {total_batch}; keep the product of "
+            "processes, train_dataloader.batch_size and --accumulate"
+        )
+    seed = meta.get("seed")
+    return seed if isinstance(seed, int) else None

@@ -1,0 +1,85 @@
+"""Each of the nine tasks trains, is scored with its official metric, and keeps its best checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mask_models
+import pcan_model
+import pose_model
+import qdtrack_model
+import semantic_model
+from bdd100k_models.datasets.synth import generate, generate_videos
+from bdd100k_models.tasks import TASKS
+from det_model import MODEL
+from train_model import losses, train
+
+_ALONE = (
+    *("train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False", "val_dataloader.num_workers=0"),
+    *("val_dataloader.persistent_workers=False", "default_hooks.logger.interval=1"),
+)
+_IMAGES = ("train_dataloader.dataset.pipeline.2.scale=(320,180)", "val_dataloader.dataset.pipeline.1.scale=(320,180)")
+_CROPS = (
+    *("train_dataloader.dataset.pipeline.2.scale=(160,90)", "train_dataloader.dataset.pipeline.3.crop_size=(64,128)"),
+    *("val_dataloader.dataset.pipeline.1.scale=(160,90)", "model.data_preprocessor.size=(64,128)"),
+    *("train_cfg.max_iters=1", "train_cfg.val_interval=1"),
+)
+_PAIRS = (
+    *("train_cfg.val_interval=1", "train_dataloader.dataset.pipeline.0.transforms.2.scale=(324,180)"),
+    "val_dataloader.dataset.pipeline.0.transforms.1.scale=(324,180)",
+)
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={','.join(map(str, v)) if isinstance(v, list) else v}" for key, v in options.items()]
+
+
+def recipe(task: str, folder: Path) -> tuple[str | Path, list[str]]:
+    """Return a small config of a task, and what else makes it quick."""
+    one = "train_cfg.max_epochs=1"
+    if task == "det":
+        return MODEL, [one, "train_dataloader.dataset.pipeline.2.scale=(128,72)", _IMAGES[1]]
+    if task in ("ins_seg", "pan_seg"):
+        return mask_models.write_config(folder, task), [one, *_IMAGES]
+    if task in ("sem_seg", "drivable"):
+        return semantic_model.write_config(folder, task), [*_CROPS]
+    if task == "tagging":
+        return "resnet18_5x_224x224_weather_tag_bdd100k", [one, "train_dataloader.batch_size=4"]
+    if task == "pose":
+        return pose_model.make_config(folder), [one, "val_dataloader.dataset.bbox_file=None"]
+    if task == "mot":
+        head = qdtrack_model.SMALL_HEAD | {"model.track_head.embed_head.in_channels": 16}
+        return qdtrack_model.NAME, [one, *_PAIRS, *_words(qdtrack_model.SMALL | head)]
+    path = folder / "tiny_pcan.py"
+    path.write_text(pcan_model.small_config(stage="segtrack").pretty_text)
+    return path, [one, *_PAIRS]
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("synthetic")
+    generate(root, {"train": 4, "val": 3}, seed=5, size=(320, 180), nproc=1, force=True)
+    generate_videos(root, {"train": 1, "val": 1}, frames=4, seed=5, size=(320, 180), nproc=1, force=True)
+    return root
+
+
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=() if task == "mot" else pytest.mark.slow) for task in TASKS]
+)
+def test_a_task_trains_and_is_scored(task: str, data_root: Path, tmp_path: Path) -> None:
+    config, options = recipe(task, tmp_path)
+    work = tmp_path / "work"
+    assert train(task, config, data_root, work, "--cfg-options", *_ALONE, *options) == 0
+    assert losses(work) and all(math.isfinite(value) for value in losses(work).values())
+    record = json.loads((work / "run.json").read_bytes())
+    assert record["best"].startswith(f"best_bdd100k_{TASKS[task].metric}_") and (work / record["best"]).is_file()
+    assert 0 <= record["best_score"] <= 100
+    (scalars,) = work.glob("*/vis_data/scalars.json")
+    scores = [json.loads(line) for line in scalars.read_text().splitlines()]
+    assert any(f"bdd100k/{TASKS[task].metric}" in line for line in scores)
