@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bdd100k_models.evaluation.config import Options
 
 _EPILOG = """\
 tasks: det, ins_seg, sem_seg, drivable, pan_seg, pose, box_track (or mot), seg_track (or mots), lane_mark, tagging
@@ -18,10 +24,16 @@ examples:
   bdd100k-models eval -t ins_seg -g data/bdd100k/labels/ins_seg/bitmasks/val -r out/bitmasks --score-file out/score.json
   bdd100k-models eval -t pan_seg -g data/bdd100k/labels/pan_seg/bitmasks/val -r out/bitmasks --nproc 4
   bdd100k-models eval -t det -g labels.json -r det.json --out-file scores.json --engine official
+  bdd100k-models eval -t det -g labels.json -r det.json --slices weather timeofday
+  bdd100k-models eval -t sem_seg -g masks -r out/masks --slices --attributes det_val.json
+  bdd100k-models eval -t det -g labels.json -r det.json --report report --images data/bdd100k/images/100k/val
+  bdd100k-models eval -t det -g labels.json --compare old.json new.json --samples 1000 --json
 """
 
 #: As many worker processes as the official tool starts at most.
 _PROCESSES = 4
+
+_SLICES = ("weather", "scene", "timeofday")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,7 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "-g", "--gt", type=Path, required=True, help="ground truth: JSON, or a folder of JSON or PNG files"
     )
-    parser.add_argument("-r", "--result", type=Path, required=True, help="predictions, in the same form")
+    parser.add_argument("-r", "--result", type=Path, help="predictions, in the same form (required but for --compare)")
     parser.add_argument("-c", "--config", help="config file of the official tool (default: the task's own)")
     parser.add_argument("--iou-thr", type=float, default=0.5, help="least overlap of a match, in tracking (0.5)")
     parser.add_argument(
@@ -47,37 +59,145 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--nproc", type=int, help=f"worker processes, where a task uses them (default: one a CPU, at most {_PROCESSES})"
     )
     parser.add_argument("--out-file", type=Path, help="also write the scores here, as the official tool does")
-    parser.add_argument("--score-file", type=Path, help="scores of instances, beside bitmasks (ins_seg)")
+    parser.add_argument(
+        "--score-file",
+        type=Path,
+        nargs="+",
+        help="scores of instances, beside bitmasks (ins_seg); two files, of A and of B, with --compare",
+    )
     parser.add_argument("--hota", action="store_true", help="add HOTA to the scores of a tracking task")
     parser.add_argument("-q", "--quiet", action="store_true", help="only the table, no notes")
     parser.add_argument("--engine", choices=("ours", "official"), default="ours", help="who computes (default: ours)")
     parser.add_argument("--json", action="store_true", help="print JSON (null for NaN) instead of the table")
+    _register_more(parser)
     parser.set_defaults(run=run)
+
+
+def _register_more(parser: argparse.ArgumentParser) -> None:
+    """Add what the official tool does not have."""
+    slices = parser.add_argument_group("slices of the data set")
+    slices.add_argument(
+        "--slices",
+        nargs="*",
+        metavar="TAG",
+        help="also score each value of weather, scene and timeofday alone (default: all three)",
+    )
+    slices.add_argument(
+        "--attributes",
+        type=Path,
+        metavar="FILE",
+        help="labels that give these, where the ground truth does not (masks)",
+    )
+    report = parser.add_argument_group("report")
+    report.add_argument("--report", type=Path, metavar="DIR", help="write a page with tables, curves and worst images")
+    report.add_argument("--images", type=Path, metavar="DIR", help="folder of the pictures, to draw the worst images")
+    report.add_argument("--worst", type=int, default=12, metavar="N", help="how many of the worst images to show (12)")
+    comparison = parser.add_argument_group("comparison of two results")
+    comparison.add_argument(
+        "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two results: differences with bootstrap intervals"
+    )
+    comparison.add_argument("--samples", type=int, default=1000, metavar="N", help="samples of the bootstrap (1000)")
+    comparison.add_argument("--seed", type=int, default=0, help="of the samples (0)")
+    comparison.add_argument("--confidence", type=float, default=0.95, help="share of samples in an interval (0.95)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print and save; return the exit status."""
+    from bdd100k_models.evaluation.run import evaluate
+
+    _check(args)
+    if args.compare:
+        return _compare(args)
+    if args.slices is not None or args.report:
+        return _assess(args)
+    result = evaluate(args.task, args.gt, args.result, _options(args), engine=args.engine)
+    _show(args, result.notes, result.to_strict_json() if args.json else result.table())
+    if args.out_file:
+        result.save(args.out_file)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
     from bdd100k_models.errors import InputError
-    from bdd100k_models.evaluation.run import Options, evaluate
 
     if args.nproc is not None and args.nproc < 1:
         raise InputError(f"--nproc {args.nproc}: give a number of processes, 1 or more")
     for flag, value in (("--iou-thr", args.iou_thr), ("--ignore-iof-thr", args.ignore_iof_thr)):
         if not 0 <= value <= 1:
             raise InputError(f"{flag} {value}: give a share from 0 to 1")
-    options = Options(
+    if bool(args.compare) == (args.result is not None):
+        raise InputError("give the predictions, --result FILE; or two of them, --compare A B")
+    more = args.compare or args.slices is not None or args.report
+    if more and args.engine != "ours":
+        raise InputError("slices, reports and comparisons come from --engine ours; leave --engine out")
+    if args.compare and (args.slices is not None or args.report):
+        raise InputError("--compare goes without --slices and --report; run them for each result")
+    if args.worst < 0 or args.seed < 0:
+        raise InputError(f"--worst {args.worst} --seed {args.seed}: give numbers from 0")
+    if args.score_file and len(args.score_file) != (2 if args.compare else 1):
+        raise InputError("--score-file: give one file, or with --compare two: that of A and that of B")
+
+
+def _options(args: argparse.Namespace, place: int = 0) -> Options:
+    from bdd100k_models.evaluation.config import Options
+
+    return Options(
         config=args.config,
         iou_threshold=args.iou_thr,
         ignore_iof_threshold=args.ignore_iof_thr,
         processes=args.nproc or min(_PROCESSES, os.cpu_count() or 1),
-        score_file=args.score_file,
+        score_file=args.score_file[place] if args.score_file else None,
         hota=args.hota,
     )
-    result = evaluate(args.task, args.gt, args.result, options, engine=args.engine)
+
+
+def _show(args: argparse.Namespace, notes: Sequence[str], text: str) -> None:
     if not args.quiet:
-        for note in result.notes:
+        for note in notes:
             print(f"note: {note}", file=sys.stderr)
-    print(result.to_strict_json() if args.json else result.table())
+    print(text)
+
+
+def _assess(args: argparse.Namespace) -> int:
+    """Evaluate with slices, and write the report."""
+    from bdd100k_models.evaluation import slices
+    from bdd100k_models.evaluation.run import assess
+
+    assessment = assess(args.task, args.gt, args.result, _options(args))
+    if args.attributes:
+        assessment = replace(assessment, units=slices.read_scenes(args.attributes, assessment.units))
+    result, units = assessment.result, assessment.units
+    parts, notes = [], list(result.notes)
+    table = result.table()
+    if args.slices is not None:
+        tags = args.slices or _SLICES
+        parts = slices.slice_scores(assessment, tags)
+        notes += slices.slice_notes(tags, units)
+        result = replace(result, extras={"slices": slices.slices_json(parts, units)})
+        table += "\n" + slices.slices_table(parts, result, units)
+    _show(args, notes, result.to_strict_json() if args.json else table)
     if args.out_file:
         result.save(args.out_file)
+    if args.report:
+        from bdd100k_models.evaluation.report import Sources, write_report
+
+        sources = Sources(args.gt, args.result, args.images, args.config)
+        page = write_report(args.report, assessment, parts, sources, worst=args.worst)
+        print(f"report: {page}", file=sys.stderr)
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    """Compare two results."""
+    from bdd100k_models.evaluation.compare import compare
+    from bdd100k_models.evaluation.result import strict_json
+    from bdd100k_models.evaluation.run import assess
+    from bdd100k_models.formats.files import write_bytes
+
+    first, second = (assess(args.task, args.gt, side, _options(args, place)) for place, side in enumerate(args.compare))
+    comparison = compare(first, second, samples=args.samples, seed=args.seed, confidence=args.confidence)
+    content = strict_json(comparison.content())
+    _show(args, comparison.notes, content if args.json else comparison.table())
+    if args.out_file:
+        write_bytes(args.out_file, content.encode())
     return 0

@@ -7,7 +7,7 @@ detection of the same rank in thousands of images at once, for every area range 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,75 @@ class Curves:
 
     precision: Floats
     recall: Floats
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What became of the detections of many images, best first within each image and category.
+
+    Attributes:
+        image: int64 (D,): the image of each; the order of rows decides between detections of equal score.
+        category: int64 (D,): from 0 to K - 1.
+        rank: int64 (D,): place in its image and category, from 0, below the protocol's maximum.
+        scores: float64 (D,).
+        outcomes: uint8 (D, A, T), from :func:`match`.
+        counts: int32 (I, K, A): objects of each image that are not ignored.
+        labelled: bool (I, K): whether an image has any label of a category, also only an ignored one.
+    """
+
+    image: Ints
+    category: Ints
+    rank: Ints
+    scores: Floats
+    outcomes: Outcomes
+    counts: npt.NDArray[np.int32]
+    labelled: Bools
+
+    def curves(self, protocol: Protocol) -> Curves:
+        """Accumulate the detections of all images."""
+        totals = self.counts.sum(axis=0, dtype=np.int64)
+        return accumulate(self.outcomes, self.scores, self.category, self.rank, totals, protocol)
+
+    def take(self, images: Ints) -> Matches:
+        """Return what became of the detections of some images (N,), which are numbered anew in that order."""
+        number = np.full(len(self.counts), -1, np.int64)
+        number[images] = np.arange(len(images))
+        rows = number[self.image] >= 0
+        return Matches(
+            number[self.image[rows]],
+            self.category[rows],
+            self.rank[rows],
+            self.scores[rows],
+            self.outcomes[rows],
+            self.counts[images],
+            self.labelled[images],
+        )
+
+
+def places(names: Sequence[str]) -> Ints:
+    """Return the place (I,) of each name among all of them, sorted; of equal ones the earlier goes first."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    position = np.empty(len(names), np.int64)
+    position[order] = np.arange(len(names))
+    return position
+
+
+def count_objects(image: Ints, category: Ints, ignored: Bools, images: int, kinds: int) -> npt.NDArray[np.int32]:
+    """Count the objects of each image and category that are not ignored.
+
+    Args:
+        image: int64 (G,): from 0 to ``images`` - 1.
+        category: int64 (G,): from 0 to ``kinds`` - 1.
+        ignored: bool (G, A).
+        images: How many images there are.
+        kinds: How many categories there are.
+
+    Returns:
+        int32 (images, kinds, A).
+    """
+    cells = image * kinds + category
+    columns = [np.bincount(cells[~column], minlength=images * kinds) for column in ignored.T]
+    return np.stack(columns, axis=-1).astype(np.int32).reshape(images, kinds, ignored.shape[1])
 
 
 def outside_areas(areas: Floats, protocol: Protocol) -> Bools:

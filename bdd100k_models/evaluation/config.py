@@ -130,9 +130,16 @@ class EvalConfig:
     things: frozenset[str] | None = None
     image_size: tuple[int, int] | None = None
     sigmas: tuple[float, ...] | None = None
+    # millions of labels share a few names
+    _meanings: dict[str | None, Meaning | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def meaning(self, name: str | None) -> Meaning | None:
         """Return what a label of category ``name`` is, or None if the name is unknown."""
+        if name not in self._meanings:
+            self._meanings[name] = self._find_meaning(name)
+        return self._meanings[name]
+
+    def _find_meaning(self, name: str | None) -> Meaning | None:
         name = self.name_mapping.get(name, name) if name is not None else None
         if name in self.categories:
             return Meaning(self.categories.index(name))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,9 +17,10 @@ from bdd100k_models.evaluation.boxes import chunk_bounds, find_candidates, pair_
 from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.names import unknown_category
+from bdd100k_models.evaluation.parts import BACKGROUND, Assessment, Confusion, CurveParts, Units
 from bdd100k_models.evaluation.precision import precision_scores, zero_scores
-from bdd100k_models.evaluation.result import Result, task_result
-from bdd100k_models.formats.arrays import BoxTable, table_from_frames
+from bdd100k_models.evaluation.result import Result
+from bdd100k_models.formats.arrays import BoxTable, Scene, table_from_frames
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.tasks import TASKS
 
@@ -66,6 +68,7 @@ class DetectionEvaluator:
         self._seen: set[str] = set()
         self._truths: list[Boxes] = []
         self._predictions: list[Boxes] = []
+        self._scenes: list[Scene] = []
         self._missing = 0
         self._foreign = 0
 
@@ -89,6 +92,7 @@ class DetectionEvaluator:
         self._truths.append(true_boxes)
         self._predictions.append(predicted_boxes)
         self._names.extend(truth.names)
+        self._scenes.extend(truth.scenes)
         self._seen.update(keys)
         foreign = int((image_of_frame < 0).sum())
         self._foreign += foreign
@@ -115,14 +119,22 @@ class DetectionEvaluator:
 
     def evaluate(self) -> Result:
         """Return the scores of everything processed; all NaN if that holds no labels."""
+        return self.assess().result
+
+    def assess(self) -> Assessment:
+        """Return the scores, and what was found of each image."""
         truths, predictions = _concatenate(self._truths), _concatenate(self._predictions)
         categories = self.config.categories
-        if len(predictions.image):
-            curves = _curves(_in_order(truths, self._names), _in_order(predictions, self._names), len(categories))
-            scores = precision_scores(curves, categories)
-        else:
-            scores = zero_scores(set(truths.category.tolist()), categories)
-        return task_result("det", scores, self._notes(len(predictions.image)))
+        parts = CurveParts(
+            "det",
+            _matches(truths, predictions, self._names, len(categories)),
+            coco.OBJECTS,
+            partial(precision_scores, categories=categories),
+            partial(zero_scores, categories=categories),
+        )
+        result = replace(parts.result(), notes=self._notes(len(predictions.image)))
+        units = Units(tuple(self._names), tuple(self._scenes))
+        return Assessment(result, parts, units, categories, partial(_confusion, truths, predictions, categories))
 
     def _notes(self, found: int) -> tuple[str, ...]:
         notes = []
@@ -223,16 +235,8 @@ def _concatenate(parts: Sequence[Boxes]) -> Boxes:
     return Boxes(*(np.concatenate(column) for column in columns))
 
 
-def _in_order(boxes: Boxes, names: Sequence[str]) -> Boxes:
-    """Number the images in the order of their names, which decides between detections of equal score."""
-    order = sorted(range(len(names)), key=names.__getitem__)
-    position = np.empty(len(names), np.int64)
-    position[order] = np.arange(len(names))
-    return Boxes(position[boxes.image], boxes.category, boxes.xywh, boxes.scores, boxes.crowd)
-
-
-def _curves(truths: Boxes, predictions: Boxes, kinds: int) -> coco.Curves:
-    """Match every prediction and accumulate; images are numbered in the order that ties follow."""
+def _matches(truths: Boxes, predictions: Boxes, names: Sequence[str], kinds: int) -> coco.Matches:
+    """Match every prediction; the order of images' names decides between those of equal score."""
     truth_groups = truths.image * kinds + truths.category
     order = np.argsort(truth_groups, kind="stable")
     truths, truth_groups = truths.take(order), truth_groups[order]
@@ -244,9 +248,60 @@ def _curves(truths: Boxes, predictions: Boxes, kinds: int) -> coco.Curves:
 
     ignored = coco.outside_areas(_areas(truths), coco.OBJECTS) | truths.crowd[:, None]
     outcomes = _outcomes(predictions, groups, truths, truth_groups, ignored)
-    counts = np.zeros((kinds, len(coco.OBJECTS.area_ranges)), np.int64)
-    np.add.at(counts, truths.category, ~ignored)
-    return coco.accumulate(outcomes, predictions.scores, predictions.category, rank, counts, coco.OBJECTS)
+    labelled = np.bincount(truth_groups, minlength=len(names) * kinds).reshape(len(names), kinds) > 0
+    by_name = np.argsort(coco.places(names)[predictions.image], kind="stable")
+    return coco.Matches(
+        predictions.image[by_name],
+        predictions.category[by_name],
+        rank[by_name],
+        predictions.scores[by_name],
+        outcomes[by_name],
+        coco.count_objects(truths.image, truths.category, ignored, len(names), kinds),
+        labelled,
+    )
+
+
+def _confusion(truths: Boxes, predictions: Boxes, categories: Sequence[str], threshold: float) -> list[Confusion]:
+    """Match boxes of whatever category, those of higher score first, at an overlap of one half.
+
+    Crowds and ignored regions are left out, and so are predictions that lie in one and match nothing else.
+    """
+    predictions = predictions.take(predictions.scores >= threshold)
+    predictions = predictions.take(np.lexsort((-predictions.scores, predictions.image)))
+    truths = truths.take(np.argsort(truths.image, kind="stable"))
+    first, last = pair_ranges(predictions.image, truths.image)
+    taken = np.zeros(len(truths.image), np.bool_)
+    match = np.full(len(predictions.image), -1, np.int64)
+    aside = np.zeros(len(predictions.image), np.bool_)
+    for start, end in pairwise(chunk_bounds(predictions.image, last - first, _PAIRS)):
+        run, low, high = slice(start, end), int(first[start]), int(last[end - 1])
+        pairs = find_candidates(
+            predictions.xywh[run], first[run] - low, last[run] - low, truths.xywh[low:high], truths.crowd[low:high]
+        )
+        order = np.lexsort((-pairs.overlap, pairs.detection))
+        detections, objects = (pairs.detection[order] + start).tolist(), (pairs.truth[order] + low).tolist()
+        for detection, index in zip(detections, objects, strict=True):
+            if truths.crowd[index]:
+                aside[detection] = True
+            elif match[detection] < 0 and not taken[index]:
+                match[detection], taken[index] = index, True
+    return [_tabulate(truths, predictions, match, taken, aside, categories)]
+
+
+def _tabulate(
+    truths: Boxes, predictions: Boxes, match: Ints, taken: Bools, aside: Bools, categories: Sequence[str]
+) -> Confusion:
+    """Count the pairs of ``match`` (predictions,), what is missed, and what matches nothing and is not ``aside``."""
+    kinds = len(categories)
+    hit, wrong = match >= 0, (match < 0) & ~aside
+    missed = ~taken & ~truths.crowd
+    rows = np.concatenate([truths.category[match[hit]], np.full(int(wrong.sum()), kinds), truths.category[missed]])
+    columns = np.concatenate(
+        [predictions.category[hit], predictions.category[wrong], np.full(int(missed.sum()), kinds)]
+    )
+    counts = np.bincount(rows * (kinds + 1) + columns, minlength=(kinds + 1) ** 2).reshape(kinds + 1, kinds + 1)
+    names = (*categories, BACKGROUND)
+    return Confusion("boxes, matched at an overlap of 0.5 whatever their category", names, names, counts)
 
 
 def _areas(boxes: Boxes) -> Floats:

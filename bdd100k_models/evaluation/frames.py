@@ -6,22 +6,34 @@ Files are mapped, not copied, so memory follows the number of frames and not the
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar, overload
 
 import msgspec
+import numpy as np
 
 from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation.masks import refuse_repeated
+from bdd100k_models.evaluation.parts import Units
+from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
 from bdd100k_models.formats.stream import stream_frames
 
 _Struct = TypeVar("_Struct")
+
+#: Files of a folder that stay mapped; of more, frames are read anew when their turn comes.
+_MAPPED = 32
+
+#: Files that are kept open then.
+_OPEN = 4
 
 
 class _Key(msgspec.Struct):
     name: str | int
     videoName: str | None = None
+    attributes: SceneAttributes | None = None
 
 
 @dataclass
@@ -34,13 +46,15 @@ class FrameTexts:
         videos: Video name of each frame, or None.
         files: File that each frame stands in.
         texts: JSON of each frame.
+        scenes: Weather, scene and time of day of each frame.
     """
 
     source: str
     names: list[str] = field(default_factory=list)
     videos: list[str | None] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
-    texts: list[msgspec.Raw] = field(default_factory=list)
+    texts: Sequence[bytes | msgspec.Raw] = field(default_factory=list)
+    scenes: list[Scene] = field(default_factory=list)
 
     def where(self, index: int) -> str:
         """Name file and frame, for a message."""
@@ -58,12 +72,67 @@ def load_texts(path: str | os.PathLike[str]) -> FrameTexts:
         LabelError: The text is not JSON, is COCO JSON, or a frame has no name.
     """
     frames = FrameTexts(str(path))
+    folder = Path(path)
+    # a mapped file keeps a descriptor, of which there are few
+    apart = folder.is_dir() and len(list(folder.glob("*.json"))) > _MAPPED
+    texts: list[msgspec.Raw] = []
     for file, text, key in stream_frames(path, _Key):
         frames.names.append(str(key.name))
         frames.videos.append(key.videoName)
         frames.files.append(file)
-        frames.texts.append(text)
+        if not apart:
+            texts.append(text)
+        frames.scenes.append(scene_of(key.attributes))
+    frames.texts = _TextsOfFiles(frames.files) if apart else texts
     return frames
+
+
+class FrameReader:
+    """Reads single frames of files, and keeps the files that it read last at hand."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, list[msgspec.Raw]] = OrderedDict()
+
+    def read(self, file: str, place: int) -> bytes:
+        """Return the JSON of the frame at a place in a file, from 0.
+
+        Raises:
+            MissingFileError: The file is gone.
+            LabelError: It is no longer what it was.
+        """
+        if file not in self._files:
+            self._files[file] = [text for _, text, _ in stream_frames(file, _Key)]
+            if len(self._files) > _OPEN:
+                self._files.popitem(last=False)
+        self._files.move_to_end(file)
+        texts = self._files[file]
+        if place >= len(texts):
+            raise LabelError(f"{file}: frame number {place} is gone; the file was changed meanwhile")
+        return bytes(texts[place])
+
+
+class _TextsOfFiles(Sequence[bytes]):
+    """The frames of many files, read anew when their turn comes; ``files`` has the file of each, in their order."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+        starts = np.flatnonzero([index == 0 or name != files[index - 1] for index, name in enumerate(files)])
+        self._places = np.arange(len(files)) - np.repeat(starts, np.diff(np.append(starts, len(files))))
+        self._reader = FrameReader()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._reader.read(self._files[index], int(self._places[index]))
 
 
 def decode_frame(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[_Struct], where: str) -> _Struct:
@@ -158,6 +227,10 @@ class FramePairs(Sequence[FramePair]):
             result=self.result.texts[position] if position is not None else None,
             where=self.result.where(position) if position is not None else self.result.source,
         )
+
+    def units(self) -> Units:
+        """Return the images."""
+        return Units(tuple(self.truth.names), tuple(self.truth.scenes))
 
     @property
     def missing(self) -> int:

@@ -7,7 +7,8 @@ crowd and an ignored region are, and in which object a detection takes; see :cla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation import coco
 from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
+from bdd100k_models.evaluation.parts import Assessment, CurveParts, Units
 from bdd100k_models.evaluation.precision import precision_scores, zero_scores
 from bdd100k_models.evaluation.regions import NO_REGIONS, Regions, check_sizes, overlaps
-from bdd100k_models.evaluation.result import Result, task_result
+from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.segments import overlay
 from bdd100k_models.formats.bitmask import Bitmask, Packed
 
@@ -98,25 +100,27 @@ class InstanceEvaluator:
 
     def evaluate(self) -> Result:
         """Return twelve metrics in percent, by category and OVERALL; all NaN if nothing was processed."""
-        categories = self.config.categories
-        # equal scores keep the order of images' names
-        order = sorted(range(len(self._names)), key=self._names.__getitem__)
-        images = [self._images[index] for index in order]
-        found = sum(len(image.result.category) for image in images)
-        notes = self._notes(found)
-        if self.regions and not found:
-            present = {int(kind) for image in images for kind in image.truth.category}
-            return task_result("ins_seg", zero_scores(present, categories), notes)
-        curves = _curves(images, len(categories), regular_first=self.regions)
-        return task_result("ins_seg", precision_scores(curves, categories), notes)
+        return self.assess(Units(self._names)).result
 
-    def _notes(self, found: int) -> list[str]:
+    def assess(self, units: Units) -> Assessment:
+        """Return the scores, and what was found of each image; ``units`` are these in the order of processing."""
+        categories = self.config.categories
+        parts = CurveParts(
+            "ins_seg",
+            _matches(self._images, self._names, len(categories), regular_first=self.regions),
+            coco.OBJECTS,
+            partial(precision_scores, categories=categories),
+            partial(zero_scores, categories=categories) if self.regions else None,
+        )
+        return Assessment(replace(parts.result(), notes=tuple(self._notes())), parts, units, categories)
+
+    def _notes(self) -> list[str]:
         notes = []
         if unlisted := sum(image.unlisted for image in self._images):
             notes.append(f"{unlisted} predicted instances have no score in the score file; they are left out")
         if unknown := sum(image.unknown for image in self._images):
             notes.append(f"{unknown} predicted instances are of no evaluated category; they are left out")
-        if not found:
+        if not any(len(image.result.category) for image in self._images):
             notes.append("there are no predicted masks of the evaluated categories")
         return notes
 
@@ -204,11 +208,14 @@ def _pairs(overlap: Floats, category: Ints, true_category: Ints) -> coco.Candida
     return coco.Candidates(detection, truth, overlap[detection, truth])
 
 
-def _curves(images: Sequence[Comparison], kinds: int, *, regular_first: bool) -> coco.Curves:
-    """Match every detection and accumulate; images come in the order that ties follow."""
+def _matches(images: Sequence[Comparison], names: Sequence[str], kinds: int, *, regular_first: bool) -> coco.Matches:
+    """Match every detection; equal scores keep the order of images' names."""
+    by_name = np.argsort(coco.places(names), kind="stable")
+    images = [images[index] for index in by_name.tolist()]
     truths = _join([image.truth for image in images])
     results = _join([image.result for image in images])
-    groups = _image_of_row([image.result for image in images]) * kinds + results.category
+    image, true_image = (_image_of_row(side) for side in ([i.result for i in images], [i.truth for i in images]))
+    groups = image * kinds + results.category
     order = np.lexsort((-results.scores, groups))
     rank = coco.ranks(groups[order])
     # what comes after the last that counts cannot take an object from those before
@@ -220,9 +227,12 @@ def _curves(images: Sequence[Comparison], kinds: int, *, regular_first: bool) ->
     outcomes = coco.match(
         _candidates(images, place), groups[order], outside, ignored, truths.crowd, regular_first=regular_first
     )
-    counts = np.zeros((kinds, len(coco.OBJECTS.area_ranges)), np.int64)
-    np.add.at(counts, truths.category, ~ignored)
-    return coco.accumulate(outcomes, results.scores[order], results.category[order], rank, counts, coco.OBJECTS)
+    true_image = by_name[true_image]
+    labelled = np.zeros((len(images), kinds), np.bool_)
+    labelled[true_image, truths.category] = True
+    counts = coco.count_objects(true_image, truths.category, ignored, len(images), kinds)
+    kept = by_name[image[order]], results.category[order], rank, results.scores[order]
+    return coco.Matches(*kept, outcomes, counts, labelled)
 
 
 def _join(parts: Sequence[Objects]) -> Objects:
@@ -239,7 +249,7 @@ def _join(parts: Sequence[Objects]) -> Objects:
 
 
 def _image_of_row(parts: Sequence[Objects]) -> Ints:
-    return np.repeat(np.arange(len(parts)), [len(part.category) for part in parts])
+    return np.repeat(np.arange(len(parts)), np.array([len(part.category) for part in parts], np.int64))
 
 
 def _candidates(images: Sequence[Comparison], place: Ints) -> coco.Candidates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from bdd100k_models.evaluation.config import EvalConfig, Options
 from bdd100k_models.evaluation.frames import FramePair, pair_frames
 from bdd100k_models.evaluation.instance import Comparison, InstanceEvaluator, compare_bitmasks, compare_regions
 from bdd100k_models.evaluation.masks import has_masks, map_images, pair_masks, refuse_repeated
+from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.regions import NO_REGIONS, read_regions
-from bdd100k_models.evaluation.result import Result
 from bdd100k_models.formats.bitmask import read_packed
 from bdd100k_models.formats.stream import stream_frames
 
@@ -32,7 +32,7 @@ class _ScoredFrame(msgspec.Struct):
     labels: list[_Score] | None = None
 
 
-def evaluate_instance_files(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def assess_instance_files(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     """Score instance masks of any form that the official tool takes.
 
     Args:
@@ -47,8 +47,8 @@ def evaluate_instance_files(truth: Path, result: Path, options: Options, config:
         LabelError: A file breaks its format; the message names file, frame and field.
     """
     if has_masks(truth, result):
-        return _evaluate_bitmasks(truth, result, options, config)
-    return _evaluate_regions(truth, result, options, config)
+        return _assess_bitmasks(truth, result, options, config)
+    return _assess_regions(truth, result, options, config)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _Image:
     scores: Sequence[tuple[int, float]]
 
 
-def _evaluate_bitmasks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def _assess_bitmasks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     if options.score_file is None:
         raise InputError(f"{result}: instances in bitmasks have no scores; name the file that has them: --score-file")
     pairs = pair_masks(truth, result)
@@ -72,8 +72,8 @@ def _evaluate_bitmasks(truth: Path, result: Path, options: Options, config: Eval
     compare = partial(_compare_bitmask_files, categories=len(config.categories))
     for name, comparison in zip(pairs.names, map_images(compare, images, options.processes), strict=True):
         evaluator.process(f"{name}.png", comparison)  # the order of files decides between equal scores
-    scored = evaluator.evaluate()
-    return replace(scored, notes=(*pairs.notes(_MISSING), *scored.notes))
+    assessment = evaluator.assess(pairs.units())
+    return assessment.with_notes((*pairs.notes(_MISSING), *assessment.result.notes))
 
 
 def _compare_bitmask_files(image: _Image, categories: int) -> Comparison:
@@ -104,7 +104,7 @@ def load_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def _assess_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     pairs = pair_frames(truth, result)
     official, strict = (InstanceEvaluator(config, regions=True) for _ in range(2))
     overlapping = 0
@@ -116,7 +116,8 @@ def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalC
         official.process(key, comparison)
         strict.process(key, separated or comparison)
         overlapping += separated is not None
-    scored = official.evaluate()
+    assessment = official.assess(pairs.units())
+    scored = assessment.result
     notes = [*pairs.notes(_MISSING), *scored.notes]
     if overlapping:
         mended = strict.evaluate()
@@ -125,7 +126,7 @@ def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalC
             f"predictions of such an image, and so do these scores: AP {scored.score('AP'):.2f}. With shared pixels "
             f"given to the mask of higher score it is {mended.score('AP'):.2f}, AP50 {mended.score('AP50'):.2f}"
         )
-    return replace(scored, notes=tuple(notes))
+    return assessment.with_notes(notes)
 
 
 def _compare_frames(pair: FramePair, config: EvalConfig) -> tuple[Comparison, Comparison | None]:

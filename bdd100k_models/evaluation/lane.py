@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from bdd100k_models.errors import ConfigError
 from bdd100k_models.evaluation.config import LANE_CATEGORIES, EvalConfig, default_config
 from bdd100k_models.evaluation.frames import FramePair, pair_frames
 from bdd100k_models.evaluation.masks import check_shapes, has_masks, map_images, pair_masks
+from bdd100k_models.evaluation.parts import Assessment, SummedParts, Units
 from bdd100k_models.evaluation.result import AVERAGE, Result, task_result
 from bdd100k_models.evaluation.semantic_frames import FIXED_VALUES, Regions, common_size, draw, read_regions
 from bdd100k_models.formats.bitmask import read_mask
@@ -155,6 +157,7 @@ class LaneEvaluator:
         """Forget everything processed."""
         self.images = 0
         self.missing = 0
+        self._rows: list[Floats] = []
         self._sum = np.zeros((self.classes, len(RADII)))
         self._strict_sum = np.zeros_like(self._sum)
 
@@ -182,6 +185,7 @@ class LaneEvaluator:
         """
         self.images += 1
         self.missing += strict is not None
+        self._rows.append(scores.reshape(-1))
         self._sum += scores
         self._strict_sum += scores if strict is None else strict
 
@@ -191,30 +195,47 @@ class LaneEvaluator:
         Args:
             notes: What to tell about missing images; by default how many there were.
         """
-        groups = self._groups(self._sum)
+        given = self._default_notes() if notes is None else list(notes)
+        if self.missing:
+            given.append(self._strict())
+        return replace(self._score(self._sum, self.images), notes=tuple(given))
+
+    def assess(self, units: Units, notes: Sequence[str] | None = None) -> Assessment:
+        """Return the scores, and what was found of each image; see :meth:`evaluate`.
+
+        Args:
+            units: The images, in the order of processing.
+            notes: What to tell about missing images; by default how many there were.
+        """
+        # each row ends with the number of its images
+        table = np.stack([np.zeros(self._sum.size + 1), *(np.append(row, 1.0) for row in self._rows)])[1:]
+        parts = SummedParts(table, lambda total: self._score(total[:-1].reshape(self._sum.shape), float(total[-1])))
+        categories = tuple(name for classes in self.groups.values() for name in classes)
+        return Assessment(self.evaluate(notes), parts, units, categories)
+
+    def _score(self, total: Floats, images: float) -> Result:
+        """Score the sum of F-scores (classes, radii) of so many images."""
+        groups = self._groups(total, images)
         scores = {
             f"F1_pix{radius}": [dict(zip(names, values[:, index].tolist(), strict=True)) for names, values in groups]
             for index, radius in enumerate(RADII)
         }
-        given = self._default_notes() if notes is None else list(notes)
-        if self.missing:
-            given.append(self._strict())
-        return task_result("lane_mark", scores, given)
+        return task_result("lane_mark", scores)
 
-    def _groups(self, total: Floats) -> list[tuple[tuple[str, ...], Floats]]:
+    def _groups(self, total: Floats, images: float) -> list[tuple[tuple[str, ...], Floats]]:
         """Average sums (classes, radii) over the images: for each group of rows their names and values (rows, radii).
 
         In the official tool's order of operations, so that even the last digits are equal.
         """
-        images = total / self.images * 100 if self.images else np.full_like(total, np.nan)
+        means = total / images * 100 if images else np.full_like(total, np.nan)
         bounds = np.cumsum([len(classes) for classes in self.groups.values()])[:-1]
-        parts = np.split(images, bounds)
-        means = np.stack([part.mean(axis=0) for part in parts])
+        parts = np.split(means, bounds)
+        averages = np.stack([part.mean(axis=0) for part in parts])
         rows = list(zip(self.groups.values(), parts, strict=True))
         # the official result has room for three properties
         rows += [((), np.empty((0, len(RADII))))] * (_PROPERTIES - len(rows))
-        rows.append((tuple(name.upper() for name in self.groups), means))
-        return [*rows, ((AVERAGE,), means.mean(axis=0)[None])]
+        rows.append((tuple(name.upper() for name in self.groups), averages))
+        return [*rows, ((AVERAGE,), averages.mean(axis=0)[None])]
 
     def _default_notes(self) -> list[str]:
         if not self.images:
@@ -222,7 +243,7 @@ class LaneEvaluator:
         return [f"{self.missing} of {self.images} images have no predictions"] if self.missing else []
 
     def _strict(self) -> str:
-        _, values = self._groups(self._strict_sum)[-1]
+        _, values = self._groups(self._strict_sum, self.images)[-1]
         averages = [f"F1_pix{radius} {value:.2f}" for radius, value in zip(RADII, values[0].tolist(), strict=True)]
         return (
             "as in the official tool, a missing mask counts as one whose every pixel is a solid parallel crosswalk; "
@@ -260,6 +281,13 @@ def evaluate_lane(truth: Path, result: Path, config: EvalConfig | None = None, p
         LabelError: A file breaks its format, or belongs to other images.
         ConfigError: The config does not hold three properties and their classes.
     """
+    return assess_lane(truth, result, config, processes).result
+
+
+def assess_lane(
+    truth: Path, result: Path, config: EvalConfig | None = None, processes: int | None = None
+) -> Assessment:
+    """Score lane markings, and keep what was found of each image; see :func:`evaluate_lane`."""
     if has_masks(truth, result):
         evaluator = LaneEvaluator()
         files = pair_masks(truth, result)
@@ -269,7 +297,7 @@ def evaluate_lane(truth: Path, result: Path, config: EvalConfig | None = None, p
         notes = files.notes("each counts as a mask of zeros")
         if config is not None and config.categories != default_config("lane_mark").categories:
             notes.append(FIXED_VALUES)
-        return evaluator.evaluate(notes)
+        return evaluator.assess(files.units(), notes)
     settings = config or default_config("lane_mark")
     groups = settings.groups or {"boundary": settings.categories}
     if sum(len(classes) for classes in groups.values()) != len(settings.categories) or len(groups) > _PROPERTIES:
@@ -280,7 +308,7 @@ def evaluate_lane(truth: Path, result: Path, config: EvalConfig | None = None, p
     frames = pair_frames(truth, result)
     for scores in map_images(functools.partial(_compare_frames, settings), frames, processes):
         evaluator.add(scores)
-    return evaluator.evaluate(frames.notes("they count as images without lane markings"))
+    return evaluator.assess(frames.units(), frames.notes("they count as images without lane markings"))
 
 
 def _compare_files(files: tuple[Path, Path | None]) -> tuple[Floats, Floats | None]:

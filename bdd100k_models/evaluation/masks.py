@@ -19,6 +19,7 @@ from typing import TypeVar
 import cv2
 
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
+from bdd100k_models.evaluation.parts import Units
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -103,6 +104,10 @@ class MaskPairs:
     def missing(self) -> int:
         """How many images have no prediction."""
         return sum(path is None for path in self.results)
+
+    def units(self) -> Units:
+        """Return the images; masks do not say anything of their scenes."""
+        return Units(self.names)
 
     def notes(self, consequence: str) -> list[str]:
         """Return what to tell about images on one side only; ``consequence`` says how missing ones count."""

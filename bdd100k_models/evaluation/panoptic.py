@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ import numpy as np
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
-from bdd100k_models.evaluation.regions import NO_REGIONS, Regions, check_sizes, merge_stuff, overlaps
+from bdd100k_models.evaluation.parts import BACKGROUND, Assessment, Confusion, SummedParts, Units
+from bdd100k_models.evaluation.regions import NO_REGIONS, Regions, check_sizes, merge_stuff, shared_pixels, shares_of
 from bdd100k_models.evaluation.result import OVERALL, Result, task_result
 from bdd100k_models.evaluation.segments import overlay
 from bdd100k_models.formats.bitmask import Bitmask, Packed
@@ -39,6 +40,8 @@ class Counts:
         wrong: int64 (K,): predicted segments that match nothing and lie mostly in true segments.
         missed: int64 (K,): true segments that nothing matches.
         predicted: How many segments were predicted.
+        pairs: int64 (P,): true and predicted segments of whatever category that match each other, as ``true category *
+            (K + 1) + predicted category``; category K stands for none.
     """
 
     overlap: Floats
@@ -46,6 +49,7 @@ class Counts:
     wrong: Ints
     missed: Ints
     predicted: int = 0
+    pairs: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __add__(self, other: Counts) -> Counts:
         """Add up two."""
@@ -55,6 +59,7 @@ class Counts:
             self.wrong + other.wrong,
             self.missed + other.missed,
             self.predicted + other.predicted,
+            np.concatenate([self.pairs, other.pairs]),
         )
 
 
@@ -78,8 +83,8 @@ class PanopticEvaluator:
 
     def reset(self) -> None:
         """Forget everything processed."""
-        self._seen: set[str] = set()
-        self._counts = _no_counts(len(self.config.categories))
+        self._seen: dict[str, None] = {}
+        self._images: list[Counts] = []
         self._crowded = 0
 
     def process(self, name: str, counts: Counts) -> None:
@@ -90,8 +95,8 @@ class PanopticEvaluator:
         """
         if name in self._seen:
             raise LabelError(f"image {name} was processed before; give each image once")
-        self._seen.add(name)
-        self._counts += counts
+        self._seen[name] = None
+        self._images.append(counts)
         self._crowded += counts.predicted > OFFICIAL_SEGMENTS and self._number == "N"
 
     def evaluate(self) -> Result:
@@ -99,43 +104,44 @@ class PanopticEvaluator:
 
         A category without any segment has 0 everywhere and does not enter the averages.
         """
+        return self.assess(Units(list(self._seen))).result
+
+    def assess(self, units: Units) -> Assessment:
+        """Return the scores, and what was found of each image; ``units`` are these in the order of processing."""
+        rows = [np.stack([one.overlap, one.matched, one.wrong, one.missed]) for one in self._images]
+        # added one by one, as officially, to the last digit
+        total = functools.reduce(operator.add, rows, np.zeros((4, len(self.config.categories))))
+        table = np.stack([np.zeros(total.size), *(row.reshape(-1) for row in rows)])[1:]
+        result = replace(self._score(total), notes=tuple(self._notes()))
+        return Assessment(result, SummedParts(table, self._score), units, self.config.categories, self._confusions)
+
+    def _score(self, total: Floats) -> Result:
+        """Score sums (4, K) or flat: overlap, matched, wrong and missed by category."""
         names = self.config.categories
         things = self.config.things or frozenset()
         kinds = {
             STUFF: [index for index, name in enumerate(names) if name not in things],
             THING: [index for index, name in enumerate(names) if name in things],
         }
+        sums = total.reshape(4, len(names))
         rows = [
-            {name: self._quality([index]) for index, name in enumerate(names)},
-            {kind: self._quality(members) for kind, members in kinds.items()},
-            {OVERALL: self._quality(range(len(names)))},
+            {name: _quality(sums, [index]) for index, name in enumerate(names)},
+            {kind: _quality(sums, members) for kind, members in kinds.items()},
+            {OVERALL: _quality(sums, range(len(names)))},
         ]
         metrics = ("PQ", "SQ", "RQ", self._number)
         scores = {
             metric: [{row: values[place] for row, values in group.items()} for group in rows]
             for place, metric in enumerate(metrics)
         }
-        return task_result("pan_seg", scores, self._notes())
+        return task_result("pan_seg", scores)
 
-    def _quality(self, members: Iterable[int]) -> tuple[float, float, float, int]:
-        """Average PQ, SQ and RQ over those categories that have a segment."""
-        qualities = []
-        for index in members:
-            matched, wrong, missed = (
-                int(column[index]) for column in (self._counts.matched, self._counts.wrong, self._counts.missed)
-            )
-            if matched + wrong + missed == 0:
-                continue
-            overlap = float(self._counts.overlap[index])
-            size = matched + 0.5 * wrong + 0.5 * missed
-            share = overlap / matched if matched else 0.0
-            qualities.append((overlap / size * 100, share * 100, matched / size * 100))
-        number = len(qualities)
-        if not number:
-            return 0.0, 0.0, 0.0, 0
-        # added one by one, as officially, to the last digit
-        pq, sq, rq = (functools.reduce(operator.add, column) / number for column in zip(*qualities, strict=True))
-        return pq, sq, rq, number
+    def _confusions(self, threshold: float) -> list[Confusion]:
+        size = len(self.config.categories) + 1
+        pairs = np.concatenate([np.zeros(0, np.int64), *(one.pairs for one in self._images)])
+        names = (*self.config.categories, BACKGROUND)
+        counts = np.bincount(pairs, minlength=size**2).reshape(size, size)
+        return [Confusion("segments that share more than half, whatever their category", names, names, counts)]
 
     def _notes(self) -> list[str]:
         notes = []
@@ -144,7 +150,7 @@ class PanopticEvaluator:
                 f"{self._crowded} predicted masks have more than {OFFICIAL_SEGMENTS} segments; the official tool and "
                 "its server refuse them"
             )
-        if not self._counts.predicted:
+        if not any(one.predicted for one in self._images):
             notes.append("there are no predicted segments")
         return notes
 
@@ -201,13 +207,11 @@ def count_regions(
     stuff = stuff_of(config)
     counted = (side.take(~(side.crowd | side.ignored)) for side in (truth, result or NO_REGIONS))
     true, found = (merge_stuff(side, stuff, strict=strict) for side in counted)
-    inside = np.ascontiguousarray(overlaps(found, true, np.ones(len(true), np.bool_)).T)
-    # whole pixels again: the shares are quotients of them
-    shared = np.rint(inside * found.area)
-    union = true.area[:, None] + found.area - shared
+    shared = shared_pixels(found, true)
+    inside = shares_of(shared, found.area, true.area, np.ones(len(true), np.bool_))
     return _count(
-        np.divide(shared, union, out=np.zeros_like(shared), where=union > 0),
-        inside.sum(axis=0),
+        np.ascontiguousarray(shares_of(shared, found.area, true.area, np.zeros(len(true), np.bool_)).T),
+        np.ascontiguousarray(inside.T).sum(axis=0),
         (true.category, found.category),
         np.ones(len(found), np.bool_),
         len(config.categories),
@@ -246,6 +250,7 @@ def _count(overlap: Floats, inside: Floats, category: tuple[Ints, Ints], usable:
         _sums(found_category[wrong], None, kinds).astype(np.int64),
         _sums(true_category[~hit], None, kinds).astype(np.int64),
         predicted=len(found_category),
+        pairs=_confused(np.where(usable, overlap, 0), true_category, found_category, wrong, kinds),
     )
 
 
@@ -256,6 +261,44 @@ def _sums(category: Ints, values: Floats | None, kinds: int) -> Floats:
     return np.bincount(category[valid], weights=weights[valid], minlength=kinds).astype(np.float64)
 
 
-def _no_counts(kinds: int) -> Counts:
-    none: Sequence[Ints] = [np.zeros(kinds, np.int64) for _ in range(3)]
-    return Counts(np.zeros(kinds), none[0], none[1], none[2])
+def _quality(sums: Floats, members: Iterable[int]) -> tuple[float, float, float, int]:
+    """Average PQ, SQ and RQ over those categories that have a segment."""
+    qualities = []
+    for index in members:
+        overlap, matched, wrong, missed = sums[:, index].tolist()
+        if matched + wrong + missed == 0:
+            continue
+        size = matched + 0.5 * wrong + 0.5 * missed
+        share = overlap / matched if matched else 0.0
+        qualities.append((overlap / size * 100, share * 100, matched / size * 100))
+    number = len(qualities)
+    if not number:
+        return 0.0, 0.0, 0.0, 0
+    # added one by one, as officially, to the last digit
+    pq, sq, rq = (functools.reduce(operator.add, column) / number for column in zip(*qualities, strict=True))
+    return pq, sq, rq, number
+
+
+def _confused(overlap: Floats, true_category: Ints, found_category: Ints, wrong: Bools, kinds: int) -> Ints:
+    """Pair segments that share more than half, whatever their category; see :attr:`Counts.pairs`.
+
+    At most one predicted segment can share more than half with a true one, as predicted ones do not overlap.
+
+    Args:
+        overlap: float64 (N, M): intersection over union.
+        true_category: int64 (N,), and those predicted, int64 (M,).
+        found_category: See ``true_category``.
+        wrong: bool (M,): whether a predicted segment matches nothing and counts as wrong.
+        kinds: Number of categories; others than those from 0 on are left out.
+    """
+    rows, columns = np.nonzero(overlap > 0.5)
+    missed = np.ones(len(true_category), np.bool_)
+    missed[rows] = False
+    alone = wrong.copy()
+    alone[columns] = False
+    none = np.full(len(true_category) + len(found_category), kinds)
+    true = np.concatenate([true_category[rows], true_category[missed], none[: int(alone.sum())]])
+    found = np.concatenate([found_category[columns], none[: int(missed.sum())], found_category[alone]])
+    valid = (true >= 0) & (true <= kinds) & (found >= 0) & (found <= kinds)
+    pairs: Ints = true[valid] * (kinds + 1) + found[valid]
+    return pairs

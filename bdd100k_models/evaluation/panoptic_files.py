@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from bdd100k_models.evaluation.config import EvalConfig, Options, default_config
 from bdd100k_models.evaluation.frames import FramePair, pair_frames
 from bdd100k_models.evaluation.masks import has_masks, map_images, pair_masks
 from bdd100k_models.evaluation.panoptic import Counts, PanopticEvaluator, count_bitmasks, count_regions, stuff_of
+from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.regions import has_doubled_stuff, read_regions
-from bdd100k_models.evaluation.result import Result
 from bdd100k_models.formats.bitmask import read_packed
 
 _MISSING = "all of their segments count as missed"
 
 
-def evaluate_panoptic_files(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def assess_panoptic_files(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     """Score panoptic segments of any form that the official tool takes.
 
     Args:
@@ -32,11 +32,11 @@ def evaluate_panoptic_files(truth: Path, result: Path, options: Options, config:
         LabelError: A file breaks its format; the message names file, frame and field.
     """
     if has_masks(truth, result):
-        return _evaluate_bitmasks(truth, result, options)
-    return _evaluate_regions(truth, result, options, config)
+        return _assess_bitmasks(truth, result, options)
+    return _assess_regions(truth, result, options, config)
 
 
-def _evaluate_bitmasks(truth: Path, result: Path, options: Options) -> Result:
+def _assess_bitmasks(truth: Path, result: Path, options: Options) -> Assessment:
     config = default_config("pan_seg")
     pairs = pair_masks(truth, result)
     evaluator = PanopticEvaluator(config)
@@ -44,8 +44,8 @@ def _evaluate_bitmasks(truth: Path, result: Path, options: Options) -> Result:
     images = list(zip(pairs.truths, pairs.results, strict=True))
     for name, counts in zip(pairs.names, map_images(count, images, options.processes), strict=True):
         evaluator.process(name, counts)
-    scored = evaluator.evaluate()
-    return replace(scored, notes=(*pairs.notes(_MISSING), *scored.notes))
+    assessment = evaluator.assess(pairs.units())
+    return assessment.with_notes((*pairs.notes(_MISSING), *assessment.result.notes))
 
 
 def _count_bitmask_files(image: tuple[Path, Path | None], categories: int) -> Counts:
@@ -54,18 +54,19 @@ def _count_bitmask_files(image: tuple[Path, Path | None], categories: int) -> Co
     return count_bitmasks(read_packed(truth), found, (truth, result or truth), categories)
 
 
-def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def _assess_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     official, strict = (PanopticEvaluator(config, regions=True) for _ in range(2))
     pairs = pair_frames(truth, result)
     overlapping = doubled = 0
     count = partial(_count_frames, config=config)
-    for index, image in enumerate(map_images(count, pairs, options.processes, light=True)):
+    for index, image in enumerate(map_images(count, pairs, options.processes)):
         key = f"{pairs.truth.names[index]}\0{index}"  # names may repeat between videos
         official.process(key, image.official)
         strict.process(key, image.strict)
         overlapping += image.overlapping
         doubled += image.doubled
-    scored = official.evaluate()
+    assessment = official.assess(pairs.units())
+    scored = assessment.result
     notes = [*pairs.notes(_MISSING), *scored.notes]
     if overlapping:
         notes.append(
@@ -82,7 +83,7 @@ def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalC
             f"PQ is {scored.score('PQ'):.2f}; with shared pixels given to the predicted mask of higher score, or the "
             f"earlier one, and true masks of a kind of stuff united, it is {strict.evaluate().score('PQ'):.2f}"
         )
-    return replace(scored, notes=tuple(notes))
+    return assessment.with_notes(notes)
 
 
 @dataclass(frozen=True)

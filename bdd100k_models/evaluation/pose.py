@@ -8,8 +8,8 @@ over the labelled joints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from bdd100k_models.evaluation.boxes import chunk_bounds, pair_ranges
 from bdd100k_models.evaluation.coco import Bools, Candidates, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.frames import pair_frames
+from bdd100k_models.evaluation.parts import Assessment, CurveParts, Units
 from bdd100k_models.evaluation.pose_frames import People, read_people
-from bdd100k_models.evaluation.result import OVERALL, Result, task_result
+from bdd100k_models.evaluation.result import OVERALL, Result
 
 #: COCO's settings for key points, with 20 people an image.
 PEOPLE = coco.Protocol(
@@ -147,16 +148,30 @@ class PoseEvaluator:
         Raises:
             LabelError: The first predicted person has a box and another has none.
         """
+        return self.assess(Units(self._names), notes).result
+
+    def assess(self, units: Units, notes: Sequence[str] | None = None) -> Assessment:
+        """Return the scores, and what was found of each image; see :meth:`evaluate`.
+
+        Args:
+            units: The images, in the order of processing.
+            notes: What to tell about missing images; by default how many there were.
+
+        Raises:
+            LabelError: The first predicted person has a box and another has none.
+        """
+        parts = self._parts()
+        given = self._default_notes() if notes is None else list(notes)
+        if not len(parts.matches.image):
+            given.append("there are no predicted people")
+        return Assessment(replace(parts.result(), notes=tuple(given)), parts, units, self.config.categories)
+
+    def _parts(self) -> CurveParts:
         order = self._order()
         truths, predictions = (self._rows(side, order) for side in (self._truths, self._predictions))
-        given = self._default_notes() if notes is None else list(notes)
-        if len(predictions.image):
-            curves = _curves(truths, predictions, self._areas(predictions), self.sigmas)
-            scores = {metric: _read(curves, metric) for metric in _METRICS}
-        else:
-            given.append("there are no predicted people")
-            scores = dict.fromkeys(_METRICS, 0.0 if len(truths.image) else float("nan"))
-        return task_result("pose", {metric: [{OVERALL: value}] for metric, value in scores.items()}, given)
+        areas = self._areas(predictions) if len(predictions.image) else np.zeros(0)
+        matches = _matches(truths, predictions, areas, self.sigmas, np.array(order, np.int64))
+        return CurveParts("pose", matches, PEOPLE, _scores, _no_scores)
 
     def _order(self) -> list[int]:
         """Return the images in the order of their names."""
@@ -190,8 +205,8 @@ class PoseEvaluator:
 _EMPTY = "they count as images with none found"
 
 
-def _curves(truths: _Rows, predictions: _Rows, areas: Floats, sigmas: Floats) -> coco.Curves:
-    """Match every prediction and accumulate."""
+def _matches(truths: _Rows, predictions: _Rows, areas: Floats, sigmas: Floats, units: Ints) -> coco.Matches:
+    """Match every prediction; ``units`` gives the number of each image, which are in the order that ties follow."""
     order = np.lexsort((-predictions.people.scores, predictions.image))
     rank = coco.ranks(predictions.image[order])
     keep = rank < PEOPLE.max_detections[-1]
@@ -211,8 +226,10 @@ def _curves(truths: _Rows, predictions: _Rows, areas: Floats, sigmas: Floats) ->
         low, high = int(first[start]), int(last[end - 1])
         candidates = _candidates(joints[run], first[run] - low, last[run] - low, people.take(slice(low, high)), sigmas)
         outcomes[run] = coco.match(candidates, images[run], outside[run], ignored[low:high], people.crowd[low:high])
-    counts = (~ignored).sum(axis=0)[None]
-    return coco.accumulate(outcomes, scores, np.zeros(len(order), np.int64), rank, counts, PEOPLE)
+    true_units, nothing = units[truths.image], np.zeros(len(truths.image), np.int64)
+    labelled = np.bincount(true_units, minlength=len(units))[:, None] > 0
+    counts = coco.count_objects(true_units, nothing, ignored, len(units), 1)
+    return coco.Matches(units[images], np.zeros(len(order), np.int64), rank, scores, outcomes, counts, labelled)
 
 
 def _candidates(joints: Floats, first: Ints, last: Ints, truths: People, sigmas: Floats) -> Candidates:
@@ -223,6 +240,14 @@ def _candidates(joints: Floats, first: Ints, last: Ints, truths: People, sigmas:
     similarity = similarities(joints[prediction], truths.take(truth), sigmas)
     keep: Bools = similarity >= coco.IOU_THRESHOLDS[0]
     return Candidates(prediction[keep], truth[keep], similarity[keep])
+
+
+def _scores(curves: coco.Curves) -> dict[str, list[dict[str, float]]]:
+    return {metric: [{OVERALL: _read(curves, metric)}] for metric in _METRICS}
+
+
+def _no_scores(present: Collection[int]) -> dict[str, list[dict[str, float]]]:
+    return {metric: [{OVERALL: 0.0 if present else float("nan")}] for metric in _METRICS}
 
 
 def _read(curves: coco.Curves, metric: str) -> float:
@@ -250,6 +275,11 @@ def evaluate_pose(truth: Path, result: Path, config: EvalConfig | None = None) -
         LabelError: A file breaks its format, or belongs to other images.
         ConfigError: The config does not say how far each joint's labels spread.
     """
+    return assess_pose(truth, result, config).result
+
+
+def assess_pose(truth: Path, result: Path, config: EvalConfig | None = None) -> Assessment:
+    """Score a file of poses, and keep what was found of each image; see :func:`evaluate_pose`."""
     evaluator = PoseEvaluator(config)
     pairs = pair_frames(truth, result)
     for pair in pairs:
@@ -258,4 +288,4 @@ def evaluate_pose(truth: Path, result: Path, config: EvalConfig | None = None) -
         if pair.result is not None:
             found = read_people(pair.result, evaluator.config, pair.where, scored=True)
         evaluator.process(pair.name, labels, found, pair.where)
-    return evaluator.evaluate(pairs.notes(_EMPTY))
+    return evaluator.assess(pairs.units(), pairs.notes(_EMPTY))

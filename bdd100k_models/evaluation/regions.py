@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -63,10 +64,25 @@ class Regions:
         """Return the number of regions."""
         return len(self.masks)
 
-    @property
+    @cached_property
     def area(self) -> Ints:
         """int64 (N,): pixels of each mask."""
-        return np.array([int((run[:, 1] - run[:, 0]).sum()) for run in self.runs], np.int64)
+        spans, rows = self._spans
+        return np.bincount(rows, weights=spans[:, 1] - spans[:, 0], minlength=len(self)).astype(np.int64)
+
+    @cached_property
+    def _spans(self) -> tuple[Ints, Ints]:
+        """The runs of all masks, by their first pixel, int64 (R, 2), and the mask of each, int64 (R,)."""
+        if not len(self):
+            return np.zeros((0, 2), np.int64), np.zeros(0, np.int64)
+        spans = np.concatenate(self.runs)
+        order = np.argsort(spans[:, 0], kind="stable")
+        return spans[order], np.repeat(np.arange(len(self)), [len(run) for run in self.runs])[order]
+
+    @cached_property
+    def _disjoint(self) -> bool:
+        borders = self._spans[0].reshape(-1)
+        return not (borders[1:] < borders[:-1]).any()
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -88,11 +104,21 @@ class Regions:
 
     def overlap(self) -> bool:
         """Tell whether any two masks share a pixel."""
-        if len(self) < 2:
-            return False
-        spans = np.concatenate(self.runs)
-        borders = spans[np.argsort(spans[:, 0], kind="stable")].reshape(-1)
-        return bool((borders[1:] < borders[:-1]).any())
+        return not self._disjoint
+
+    def layers(self) -> tuple[Ints, Ints]:
+        """Return where the mask of a pixel changes, if no two masks share one.
+
+        Returns:
+            int64 (S,): first pixels, ascending from 0, down the columns, of stretches that may be empty; and the mask
+            of each stretch, from 1, or 0 for none, int64 (S,).
+        """
+        spans, rows = self._spans
+        starts = np.zeros(2 * len(spans) + 1, np.int64)
+        starts[1:] = spans.reshape(-1)
+        values = np.zeros(len(starts), np.int64)
+        values[1::2] = rows + 1
+        return starts, values
 
     def separated(self) -> Regions:
         """Give each shared pixel to the mask of the higher score, or the earlier; what has nothing left is dropped."""
@@ -112,6 +138,8 @@ class Regions:
         mended = tuple(masks[row] for row in rows.tolist())
         return replace(kept, masks=mended, runs=tuple(rle.decode_spans(mended, [""] * len(mended))))
 
+
+_NO = (False, False)
 
 #: An image without regions.
 NO_REGIONS = Regions(
@@ -140,10 +168,10 @@ def make_regions(
     Raises:
         LabelError: A mask is malformed, or has another size than the first.
     """
-    for mask, name in zip(masks, where, strict=True):
+    for place, mask in enumerate(masks):
         if mask.size != masks[0].size:
             raise LabelError(
-                f"{name}: rle.size is {mask.size[0]}x{mask.size[1]}, but other masks of this frame have "
+                f"{where[place]}: rle.size is {mask.size[0]}x{mask.size[1]}, but other masks of this frame have "
                 f"{masks[0].size[0]}x{masks[0].size[1]} (height x width)"
             )
     return Regions(
@@ -171,29 +199,57 @@ def read_regions(text: bytes, config: EvalConfig, where: str, *, predicted: bool
             mask is malformed or of another size, or a prediction is a polygon.
     """
     frame = decode_frame(text, _DECODER, where)
-    rows: list[tuple[RLE, int, float, bool, bool, str]] = []
-    ids: list[str] = []
+    masks: list[RLE] = []
+    columns: list[tuple[int, float, bool, bool, int, str]] = []
     for place, label in enumerate(frame.labels or ()):
-        name = f"{where}, label {place}"
         meaning = config.meaning(label.category)
         if meaning is None:
-            raise LabelError(f"{name}: {unknown_category(label.category, config)}")
+            raise LabelError(f"{where}, label {place}: {unknown_category(label.category, config)}")
         if meaning.category is None or (label.rle is None and not label.poly2d):
             continue
         if scored and label.score is None:
-            raise LabelError(f"{name}: score is missing; every prediction needs one")
-        flags = label.attributes or Flags()
+            raise LabelError(f"{where}, label {place}: score is missing; every prediction needs one")
+        mask = label.rle
+        if mask is None:
+            if predicted:
+                raise LabelError(
+                    f"{where}, label {place}: poly2d in a prediction; write run-length masks (rle) instead"
+                )
+            mask = _draw(label.poly2d, config, frame.size, f"{where}, label {place}")
+            if mask is None:
+                continue
+        crowd, ignored = (
+            (is_true(label.attributes.crowd), is_true(label.attributes.ignored)) if label.attributes else _NO
+        )
         score = float("nan") if label.score is None else label.score
-        row = (meaning.category, score, is_true(flags.crowd), meaning.ignored or is_true(flags.ignored), name)
-        if label.rle is not None:
-            rows.append((label.rle, *row))
-            ids.append(str(label.id))
-        elif predicted:
-            raise LabelError(f"{name}: poly2d in a prediction; write run-length masks (rle) instead")
-        elif mask := _draw(label.poly2d, config, frame.size, name):
-            rows.append((mask, *row))
-            ids.append(str(label.id))
-    return replace(make_regions(*zip(*rows, strict=True)), ids=tuple(ids)) if rows else NO_REGIONS
+        masks.append(mask)
+        columns.append((meaning.category, score, crowd, meaning.ignored or ignored, place, str(label.id)))
+    if not masks:
+        return NO_REGIONS
+    category, scores, crowds, aside, places, ids = zip(*columns, strict=True)
+    names = _Names(where, places)
+    return replace(make_regions(masks, category, scores, crowds, aside, names), ids=ids)
+
+
+class _Names(Sequence[str]):
+    """Names file, frame and label of each region, written only where one is asked for."""
+
+    def __init__(self, where: str, places: Sequence[int]) -> None:
+        self._where, self._places = where, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return f"{self._where}, label {self._places[index]}"
 
 
 def _draw(polygons: list[Any] | None, config: EvalConfig, size: ImageSize | None, where: str) -> RLE | None:
@@ -224,17 +280,43 @@ def check_sizes(truth: Regions, result: Regions, where: str) -> None:
         )
 
 
+def shared_pixels(result: Regions, truth: Regions) -> Floats:
+    """Return how many pixels every pair of masks shares, whole numbers as float64 (N, M)."""
+    if not len(result) or not len(truth):
+        return np.zeros((len(result), len(truth)))
+    if result.overlap() or truth.overlap():
+        sides = [[_packed(mask) for mask in side.masks] for side in (result, truth)]
+        shares: Floats = coco_mask.iou(*sides, [1] * len(truth))
+        return np.rint(np.ascontiguousarray(shares) * result.area[:, None])
+    (starts, values), (true_starts, true_values) = result.layers(), truth.layers()
+    borders = np.concatenate([starts, true_starts])
+    order = np.argsort(borders, kind="stable")  # both parts ascend already, so this only merges them
+    reached = np.cumsum(order < len(starts))
+    pairs = values.take(reached - 1, mode="clip") * (len(truth) + 1)
+    pairs += true_values.take(np.arange(len(order)) - reached, mode="clip")
+    # what follows the last border lies in no mask
+    lengths = borders.take(order)
+    lengths[:-1] = lengths[1:] - lengths[:-1]
+    lengths[-1] = 0
+    size = (len(result) + 1) * (len(truth) + 1)
+    table: Floats = np.bincount(pairs, weights=lengths, minlength=size).astype(np.float64)
+    return table.reshape(len(result) + 1, -1)[1:, 1:]
+
+
 def overlaps(result: Regions, truth: Regions, crowd: Bools) -> Floats:
     """Return intersection over union of every pair, over the prediction's area for true regions in ``crowd`` (M,).
 
     Returns:
         float64 (N, M): predictions by true regions.
     """
-    if not len(result) or not len(truth):
-        return np.zeros((len(result), len(truth)))
-    sides = [[_packed(mask) for mask in side.masks] for side in (result, truth)]
-    shares: Floats = coco_mask.iou(*sides, crowd.tolist())
-    return np.ascontiguousarray(shares)
+    return shares_of(shared_pixels(result, truth), result.area, truth.area, crowd)
+
+
+def shares_of(shared: Floats, area: Ints, true_area: Ints, crowd: Bools) -> Floats:
+    """Divide shared pixels (N, M) by those of the union, or by ``area`` (N,) for true regions in ``crowd`` (M,)."""
+    union = np.where(crowd, area[:, None], area[:, None] + true_area - shared)
+    shares: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return shares
 
 
 def merge_stuff(regions: Regions, stuff: Bools, *, strict: bool = False) -> Regions:

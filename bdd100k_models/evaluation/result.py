@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bdd100k_models.formats.files import write_bytes
 
@@ -31,6 +31,7 @@ class Result:
         prefix: What the summary puts before a metric that has rows.
         detail_first: Whether the summary lists each metric's details right before it, instead of all at the end.
         notes: What the user should know about these numbers, one sentence each.
+        extras: What the files hold beside the official keys, by key; any JSON, and NaN.
     """
 
     task: str
@@ -39,6 +40,7 @@ class Result:
     prefix: str = ""
     detail_first: bool = False
     notes: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str, row: str = OVERALL) -> float:
         """Return one score: ``metric`` of the category or average called ``row``.
@@ -80,7 +82,7 @@ class Result:
         """
         tabular = {name: groups for name, groups in self.scores.items() if not isinstance(groups, (int, float))}
         columns = [[row for group in tabular[name] for row in group.items()] for name in metrics or tabular]
-        return [[cells[0][0], *(_cell(value) for _, value in cells)] for cells in zip(*columns, strict=True)]
+        return [[cells[0][0], *(format_score(value) for _, value in cells)] for cells in zip(*columns, strict=True)]
 
     def table(self) -> str:
         """Return the official tool's table: rows are categories, columns metrics, one decimal, `` - `` for NaN."""
@@ -109,21 +111,16 @@ class Result:
             name: groups if isinstance(groups, (int, float)) else [dict(group) for group in groups]
             for name, groups in self.scores.items()
         }
-        return json.dumps(content, indent=2)
+        return json.dumps(content | dict(self.extras), indent=2)
 
     def to_strict_json(self) -> str:
         """Return task, summary, scores and notes as standard JSON: null stands for NaN."""
         scores = {
-            name: _strict(groups) if isinstance(groups, (int, float)) else [_strict_rows(group) for group in groups]
+            name: groups if isinstance(groups, (int, float)) else [dict(group) for group in groups]
             for name, groups in self.scores.items()
         }
-        content = {
-            "task": self.task,
-            "summary": _strict_rows(self.summary()),
-            "scores": scores,
-            "notes": list(self.notes),
-        }
-        return json.dumps(content, indent=2, allow_nan=False)
+        content = {"task": self.task, "summary": self.summary(), "scores": scores, "notes": list(self.notes)}
+        return strict_json(content | dict(self.extras))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_json` to ``path``, whole or not at all; missing folders are made.
@@ -152,16 +149,21 @@ def task_result(task: str, scores: Mapping[str, Groups | float], notes: Sequence
     return Result(task, scores, prefix=prefix, notes=tuple(notes))
 
 
-def _cell(value: float) -> str:
-    """Format a cell: integers whole and with room for a sign, NaN as the official tool's `` - ``."""
+def format_score(value: float) -> str:
+    """Format a cell: integers whole and with room for a sign, NaN as a dash between spaces, as officially."""
     if isinstance(value, int):
         return f"{value: d}"
     return " - " if math.isnan(value) else f"{value:.1f}"
 
 
-def _strict(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def strict_json(content: Any) -> str:
+    """Return standard JSON of dicts, lists, texts and numbers: null stands for NaN and infinities."""
+    return json.dumps(_strict(content), indent=2, allow_nan=False)
 
 
-def _strict_rows(rows: Mapping[str, float]) -> dict[str, float | None]:
-    return {row: _strict(value) for row, value in rows.items()}
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _strict(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,10 +11,11 @@ from pathlib import Path
 from bdd100k_models.errors import InputError
 from bdd100k_models.evaluation.config import EvalConfig, Options, default_config, load_config, load_tag_config
 from bdd100k_models.evaluation.official import evaluate_officially
+from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.tasks import TASKS
 
-__all__ = ["ENGINES", "TASK_NAMES", "Options", "evaluate", "settings_of", "task_name"]
+__all__ = ["ENGINES", "TASK_NAMES", "Options", "assess", "evaluate", "settings_of", "task_name"]
 
 #: What the official tool calls each task; tagging it evaluates by another command.
 TASK_NAMES = (
@@ -24,7 +25,9 @@ TASK_NAMES = (
 
 ENGINES = ("ours", "official")
 
-Evaluate = Callable[[Path, Path, Options], Result]
+Assess = Callable[[Path, Path, Options], Assessment]
+
+_ABOUT_HOTA = "HOTA is for box_track and seg_track, with --engine ours; leave --hota out"
 
 
 def task_name(name: str) -> str:
@@ -68,13 +71,41 @@ def evaluate(
         LabelError: A file breaks its format; the message names file, frame and field.
         ConfigError: The config cannot be used.
     """
-    name = task_name(task)
-    if engine not in _EVALUATORS:
+    if engine not in ENGINES:
         raise InputError(f"there is no engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    if engine == "ours":
+        return assess(task, truth, result, options).result
     settings = options or Options()
-    if settings.hota and (engine != "ours" or name not in ("box_track", "seg_track")):
-        raise InputError("HOTA is for box_track and seg_track, with --engine ours; leave --hota out")
-    return _EVALUATORS[engine][name](Path(truth), Path(result), settings)
+    if settings.hota:
+        raise InputError(_ABOUT_HOTA)
+    return evaluate_officially(task_name(task), Path(truth), Path(result), settings)
+
+
+def assess(
+    task: str, truth: str | os.PathLike[str], result: str | os.PathLike[str], options: Options | None = None
+) -> Assessment:
+    """Score a result, and keep what was found of each image (in tracking: video).
+
+    From that follow slices (:mod:`bdd100k_models.evaluation.slices`), comparisons of two results
+    (:mod:`bdd100k_models.evaluation.compare`) and reports (:mod:`bdd100k_models.evaluation.report`).
+
+    Args:
+        task: As in :func:`evaluate`, and so the others.
+        truth: Label file or folder.
+        result: Prediction file or folder.
+        options: Settings that differ from the official tool's defaults.
+
+    Raises:
+        InputError: There is no such task, or an option does not go with it.
+        MissingFileError: A file does not exist.
+        LabelError: A file breaks its format; the message names file, frame and field.
+        ConfigError: The config cannot be used.
+    """
+    name = task_name(task)
+    settings = options or Options()
+    if settings.hota and name not in ("box_track", "seg_track"):
+        raise InputError(_ABOUT_HOTA)
+    return _ASSESSORS[name](Path(truth), Path(result), settings)
 
 
 def settings_of(task: str, options: Options) -> EvalConfig:
@@ -94,80 +125,79 @@ def _given(task: str, options: Options) -> EvalConfig | None:
 # each imports its own modules: SciPy alone takes as long as the evaluation of a small result
 
 
-def _detection(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.detection import evaluate_detection
+def _detection(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.detection import DetectionEvaluator
     from bdd100k_models.formats.arrays import load_boxes, table_from_frames
     from bdd100k_models.formats.coco import is_coco_file, load_any_frames
 
     config = settings_of("det", options)
+    evaluator = DetectionEvaluator(config)
+    # the tables are not kept: for millions of boxes that is worth something
     if options.coco_truth and is_coco_file(truth):
-        labels = table_from_frames(load_any_frames(truth), str(truth))
+        evaluator.process(table_from_frames(load_any_frames(truth), str(truth)), load_boxes(result))
     else:
-        labels = load_boxes(truth)
-    return evaluate_detection(labels, load_boxes(result), config=config)
+        evaluator.process(load_boxes(truth), load_boxes(result))
+    return evaluator.assess()
 
 
-def _instances(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.instance_files import evaluate_instance_files
+def _instances(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.instance_files import assess_instance_files
 
-    return evaluate_instance_files(truth, result, options, settings_of("ins_seg", options))
-
-
-def _panoptic(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.panoptic_files import evaluate_panoptic_files
-
-    return evaluate_panoptic_files(truth, result, options, settings_of("pan_seg", options))
+    return assess_instance_files(truth, result, options, settings_of("ins_seg", options))
 
 
-def _semantic(task: str, truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.semantic import evaluate_semantic
+def _panoptic(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.panoptic_files import assess_panoptic_files
 
-    return evaluate_semantic(task, truth, result, _given(task, options), options.processes)
-
-
-def _lane(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.lane import evaluate_lane
-
-    return evaluate_lane(truth, result, _given("lane_mark", options), options.processes)
+    return assess_panoptic_files(truth, result, options, settings_of("pan_seg", options))
 
 
-def _pose(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.pose import evaluate_pose
+def _semantic(task: str, truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.semantic import assess_semantic
 
-    return evaluate_pose(truth, result, settings_of("pose", options))
-
-
-def _tagging(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.tagging import evaluate_tagging
-
-    return evaluate_tagging(truth, result, _given("tagging", options))
+    return assess_semantic(task, truth, result, _given(task, options), options.processes)
 
 
-def _box_tracks(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.tracking_files import evaluate_box_tracks
+def _lane(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.lane import assess_lane
 
-    return evaluate_box_tracks(truth, result, options, settings_of("box_track", options))
-
-
-def _mask_tracks(truth: Path, result: Path, options: Options) -> Result:
-    from bdd100k_models.evaluation.tracking_files import evaluate_mask_tracks
-
-    return evaluate_mask_tracks(truth, result, options, settings_of("seg_track", options))
+    return assess_lane(truth, result, _given("lane_mark", options), options.processes)
 
 
-#: By engine and task: what scores its files.
-_EVALUATORS: dict[str, dict[str, Evaluate]] = {
-    "ours": {
-        "det": _detection,
-        "ins_seg": _instances,
-        "sem_seg": partial(_semantic, "sem_seg"),
-        "drivable": partial(_semantic, "drivable"),
-        "pan_seg": _panoptic,
-        "pose": _pose,
-        "box_track": _box_tracks,
-        "seg_track": _mask_tracks,
-        "lane_mark": _lane,
-        "tagging": _tagging,
-    },
-    "official": {task: partial(evaluate_officially, task) for task in TASK_NAMES},
+def _pose(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.pose import assess_pose
+
+    return assess_pose(truth, result, settings_of("pose", options))
+
+
+def _tagging(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.tagging import assess_tagging
+
+    return assess_tagging(truth, result, _given("tagging", options))
+
+
+def _box_tracks(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.tracking_files import assess_box_tracks
+
+    return assess_box_tracks(truth, result, options, settings_of("box_track", options))
+
+
+def _mask_tracks(truth: Path, result: Path, options: Options) -> Assessment:
+    from bdd100k_models.evaluation.tracking_files import assess_mask_tracks
+
+    return assess_mask_tracks(truth, result, options, settings_of("seg_track", options))
+
+
+#: By task: what scores its files.
+_ASSESSORS: dict[str, Assess] = {
+    "det": _detection,
+    "ins_seg": _instances,
+    "sem_seg": partial(_semantic, "sem_seg"),
+    "drivable": partial(_semantic, "drivable"),
+    "pan_seg": _panoptic,
+    "pose": _pose,
+    "box_track": _box_tracks,
+    "seg_track": _mask_tracks,
+    "lane_mark": _lane,
+    "tagging": _tagging,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.frames import FramePair, pair_frames
 from bdd100k_models.evaluation.masks import check_shapes, has_masks, map_images, pair_masks
+from bdd100k_models.evaluation.parts import BACKGROUND, Assessment, Confusion, SummedParts, Units
 from bdd100k_models.evaluation.result import AVERAGE, Result, task_result
 from bdd100k_models.evaluation.semantic_frames import (
     FIXED_VALUES,
@@ -157,6 +159,7 @@ class SemanticEvaluator:
         """Forget everything processed."""
         classes = len(self.config.categories)
         self.matrix = np.zeros((classes + 1, classes + 1), np.int64)
+        self._rows: list[Ints] = []
         self.images = 0
         self.missing = 0
 
@@ -178,6 +181,7 @@ class SemanticEvaluator:
     def add(self, matrix: Ints, *, missing: bool = False) -> None:
         """Add the matrix of an image, or the sum of several; ``missing`` if it had no prediction."""
         self.matrix += matrix
+        self._rows.append(matrix.reshape(-1))
         self.images += 1
         self.missing += missing
 
@@ -187,24 +191,46 @@ class SemanticEvaluator:
         Args:
             notes: What to tell about missing images; by default how many there were.
         """
+        given = self._default_notes() if notes is None else notes
+        return replace(self._score(self.matrix), notes=(*given, *self._surprises()))
+
+    def assess(self, units: Units, notes: Sequence[str] | None = None) -> Assessment:
+        """Return the scores, and what was found of each image; see :meth:`evaluate`.
+
+        Args:
+            units: The images, in the order of processing.
+            notes: What to tell about missing images; by default how many there were.
+        """
+        table = np.stack([np.zeros(self.matrix.size, np.int64), *self._rows])[1:]
+        parts = SummedParts(table, self._score)
+        return Assessment(self.evaluate(notes), parts, units, self.config.categories, self._confusions)
+
+    def _score(self, total: Ints | Floats) -> Result:
+        """Score a matrix (classes + 1, classes + 1), or a flat one."""
         names = self.config.categories
-        iou, accuracy, weighted, right = class_scores(self.matrix)
-        present = self.matrix[:-1].sum(axis=1) > 0
+        matrix = total.astype(np.int64).reshape(self.matrix.shape)
+        iou, accuracy, weighted, right = class_scores(matrix)
+        present = matrix[:-1].sum(axis=1) > 0
         scores: dict[str, list[Mapping[str, float]] | float] = {}
         for metric, values in (("IoU", iou), ("Acc", accuracy)):
             average = float(values[present].mean()) * 100 if present.any() else float("nan")
             scores[metric] = [dict(zip(names, (100 * values).tolist(), strict=True)), {AVERAGE: average}]
-        scores |= {"fIoU": 100 * weighted, "pAcc": 100 * right}
-        given = self._default_notes() if notes is None else notes
-        return task_result(self.task, scores, [*given, *self._surprises(present)])
+        return task_result(self.task, scores | {"fIoU": 100 * weighted, "pAcc": 100 * right})
+
+    def _confusions(self, threshold: float) -> list[Confusion]:
+        labelled = (*self.config.categories, BACKGROUND if self.task == "drivable" else "not evaluated")
+        predicted = (*self.config.categories, BACKGROUND if self.task == "drivable" else "no class")
+        rows = len(labelled) - (self.task != "drivable")
+        return [Confusion("pixels", labelled[:rows], predicted, self.matrix[:rows])]
 
     def _default_notes(self) -> list[str]:
         if not self.images:
             return ["there are no images"]
         return [f"{self.missing} of {self.images} images have no predictions; {_WRONG}"] if self.missing else []
 
-    def _surprises(self, present: npt.NDArray[np.bool_]) -> list[str]:
+    def _surprises(self) -> list[str]:
         """Return what a reader of these numbers would not expect."""
+        present = self.matrix[:-1].sum(axis=1) > 0
         notes = []
         if not present.any():
             notes.append("no pixel of the evaluated classes is labelled, so there is nothing to score")
@@ -245,8 +271,15 @@ def evaluate_semantic(
         MissingFileError: A path does not exist, or a folder is empty.
         LabelError: A file breaks its format, or belongs to other images.
     """
+    return assess_semantic(task, truth, result, config, processes).result
+
+
+def assess_semantic(
+    task: str, truth: Path, result: Path, config: EvalConfig | None = None, processes: int | None = None
+) -> Assessment:
+    """Score label maps, and keep what was found of each image; see :func:`evaluate_semantic`."""
     if has_masks(truth, result):
-        return _evaluate_masks(task, truth, result, config, processes)
+        return _assess_masks(task, truth, result, config, processes)
     evaluator = SemanticEvaluator(task, config)
     pairs = pair_frames(truth, result)
     overlapping = 0
@@ -256,10 +289,10 @@ def evaluate_semantic(
     notes = pairs.notes(_WRONG)
     if overlapping:
         notes.append(f"masks overlap in {overlapping} predicted frames; there the later label counts, as officially")
-    return evaluator.evaluate(notes)
+    return evaluator.assess(pairs.units(), notes)
 
 
-def _evaluate_masks(task: str, truth: Path, result: Path, config: EvalConfig | None, processes: int | None) -> Result:
+def _assess_masks(task: str, truth: Path, result: Path, config: EvalConfig | None, processes: int | None) -> Assessment:
     fixed = default_config(task)
     evaluator = SemanticEvaluator(task, fixed)
     pairs = pair_masks(truth, result)
@@ -269,7 +302,7 @@ def _evaluate_masks(task: str, truth: Path, result: Path, config: EvalConfig | N
     notes = pairs.notes(_WRONG)
     if config is not None and config.categories != fixed.categories:
         notes.append(FIXED_VALUES)
-    return evaluator.evaluate(notes)
+    return evaluator.assess(pairs.units(), notes)
 
 
 def _compare_files(classes: int, files: tuple[Path, Path | None]) -> Ints:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation.config import EvalConfig
 from bdd100k_models.evaluation.frames import FrameTexts, decode_frame, pair_frames
+from bdd100k_models.evaluation.parts import Assessment, Confusion, SummedParts, Units
 from bdd100k_models.evaluation.result import AVERAGE, Result, task_result
 from bdd100k_models.tasks import TAGS
 
@@ -98,6 +99,7 @@ class TaggingEvaluator:
         self.confusion = {tag: np.zeros((len(values), len(values) + 1), np.int64) for tag, values in self.tags.items()}
         self._missing = {tag: np.zeros(len(values), np.int64) for tag, values in self.tags.items()}
         self._untagged = dict.fromkeys(self.tags, 0)
+        self._rows: list[Ints] = []
         self.images = 0
         self.unlabelled = 0
 
@@ -121,6 +123,7 @@ class TaggingEvaluator:
         """
         if truth is None:
             self.unlabelled += 1
+            self._rows.append(np.full(len(self.tags), -1))
             return
         cells = []
         for tag in self.tags:
@@ -129,6 +132,7 @@ class TaggingEvaluator:
                 raise LabelError(f"{truth_where}: attributes.{tag} is missing; every labelled image needs it")
             cells.append((tag, row, None if prediction is None else self._index(tag, prediction, where)))
         self.images += 1
+        self._rows.append(np.array([self._cell(*cell, missing=prediction is None) for cell in cells], np.int64))
         for tag, row, column in cells:
             if prediction is None:
                 self._missing[tag][row] += 1
@@ -137,6 +141,11 @@ class TaggingEvaluator:
                 self.confusion[tag][row, -1] += 1
             else:
                 self.confusion[tag][row, column] += 1
+
+    def _cell(self, tag: str, row: int, column: int | None, *, missing: bool) -> int:
+        """Return the place of an image in the flat matrix of a tag; officially, missing images count as right."""
+        columns = len(self.tags[tag]) + 1
+        return row * columns + (row if missing else columns - 1 if column is None else column)
 
     def _index(self, tag: str, attributes: Attributes, where: str) -> int | None:
         value = attributes.get(tag)
@@ -155,15 +164,47 @@ class TaggingEvaluator:
         Args:
             notes: What to tell about missing images; by default how many there were.
         """
-        official = {tag: tag_scores(self._with_missing(tag, right=True)) for tag in self.tags}
+        given = self._default_notes() if notes is None else list(notes)
+        scored = self._score([self._with_missing(tag, right=True) for tag in self.tags])
+        return replace(scored, notes=(*given, *self._surprises()))
+
+    def assess(self, units: Units, notes: Sequence[str] | None = None) -> Assessment:
+        """Return the scores, and what was found of each image; see :meth:`evaluate`.
+
+        Args:
+            units: The images, in the order of processing.
+            notes: What to tell about missing images; by default how many there were.
+        """
+        sizes = [matrix.size for matrix in self.confusion.values()]
+        first = np.cumsum([0, *sizes[:-1]])
+        cells = np.stack([np.zeros(len(sizes), np.int64), *self._rows])[1:]
+        table = np.zeros((len(cells), sum(sizes)), np.uint8)
+        image, tag = np.nonzero(cells >= 0)
+        table[image, first[tag] + cells[image, tag]] = 1
+
+        def score(total: Floats) -> Result:
+            matrices = np.split(total.astype(np.int64), first[1:])
+            return self._score([m.reshape(one.shape) for m, one in zip(matrices, self.confusion.values(), strict=True)])
+
+        categories = tuple(f"{tag}.{value}" for tag, values in self.tags.items() for value in values)
+        return Assessment(self.evaluate(notes), SummedParts(table, score), units, categories, self._confusions)
+
+    def _score(self, matrices: Sequence[Ints]) -> Result:
+        """Score the matrix of each tag."""
+        official = {tag: tag_scores(matrix) for tag, matrix in zip(self.tags, matrices, strict=True)}
         scores: dict[str, list[dict[str, float]]] = {}
         for metric in METRICS:
-            groups = [self._rows(tag, metric, official[tag]) for tag in self.tags]
+            groups = [self._rows_of(tag, metric, official[tag]) for tag in self.tags]
             averages = {tag.upper(): 100 * official[tag].means[metric] for tag in self.tags}
             valid = [value for value in averages.values() if not np.isnan(value)]
             scores[metric] = [*groups, averages, {AVERAGE: float(np.mean(valid)) if valid else float("nan")}]
-        given = self._default_notes() if notes is None else list(notes)
-        return task_result("tagging", scores, [*given, *self._surprises()])
+        return task_result("tagging", scores)
+
+    def _confusions(self, threshold: float) -> list[Confusion]:
+        return [
+            Confusion(f"images by {tag}", values, (*values, "none"), self._with_missing(tag, right=False))
+            for tag, values in self.tags.items()
+        ]
 
     def _with_missing(self, tag: str, *, right: bool) -> Ints:
         """Return the matrix of a tag with its missing images, as right or as wrong."""
@@ -174,7 +215,7 @@ class TaggingEvaluator:
             matrix[:, -1] += self._missing[tag]
         return matrix
 
-    def _rows(self, tag: str, metric: str, scores: TagScores) -> dict[str, float]:
+    def _rows_of(self, tag: str, metric: str, scores: TagScores) -> dict[str, float]:
         values = np.full(len(self.tags[tag]), np.nan) if metric == "accuracy" else getattr(scores, metric)
         return {f"{tag}.{name}": 100 * float(value) for name, value in zip(self.tags[tag], values, strict=True)}
 
@@ -218,6 +259,11 @@ def evaluate_tagging(truth: Path, result: Path, config: EvalConfig | None = None
         MissingFileError: A file does not exist.
         LabelError: A file breaks its format, no prediction carries a tag, or a value is unknown.
     """
+    return assess_tagging(truth, result, config).result
+
+
+def assess_tagging(truth: Path, result: Path, config: EvalConfig | None = None) -> Assessment:
+    """Score image tags, and keep what was found of each image; see :func:`evaluate_tagging`."""
     pairs = pair_frames(truth, result)
     tags = dict(config.groups) if config is not None else _carried_tags(pairs.result)
     if not tags and pairs.result.texts:
@@ -229,7 +275,7 @@ def evaluate_tagging(truth: Path, result: Path, config: EvalConfig | None = None
         if pair.result is not None:
             prediction = decode_frame(pair.result, _DECODER, pair.where).attributes or {}
         evaluator.process(labels, prediction, pair.truth_where, pair.where)
-    return evaluator.evaluate(pairs.notes("they count as right, as in the official tool"))
+    return evaluator.assess(pairs.units(), pairs.notes("they count as right, as in the official tool"))
 
 
 def _carried_tags(frames: FrameTexts) -> dict[str, tuple[str, ...]]:

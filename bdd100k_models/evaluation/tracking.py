@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import numpy as np
 
 from bdd100k_models.evaluation.clear_mot import Counts, TrackFrame, clear_scores, count_clear, leave_out_ignored
+from bdd100k_models.evaluation.coco import Floats
 from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.hota import HotaCounts, count_hota, hota_scores
+from bdd100k_models.evaluation.parts import Assessment, SummedParts, Units
 from bdd100k_models.evaluation.result import AVERAGE, OVERALL, Groups, Result, task_result
 from bdd100k_models.evaluation.tracking_frames import OFFICIAL_INSTANCES, FrameOverlap
 
@@ -92,16 +95,21 @@ class TrackingEvaluator:
         categories = self.config.categories
         self._counts = [Counts() for _ in categories]
         self._hota = [HotaCounts() for _ in categories]
+        self._rows: list[Floats] = []
         self._videos = self._unknown = self._flagged = self._crowded = 0
 
     def process(self, video: Sequence[FrameOverlap]) -> None:
         """Add a video: all of its frames in order, those without objects too or not."""
         parts = split_categories(video, len(self.config.categories), self.iou_threshold, self.iof_threshold)
+        counts, hota = [Counts() for _ in parts], [HotaCounts() for _ in parts]
         for kind, frames in enumerate(parts):
             if frames:
-                self._counts[kind] += count_clear(frames, self.iou_threshold)
+                counts[kind] = count_clear(frames, self.iou_threshold)
                 if self.hota:
-                    self._hota[kind] += count_hota(frames)
+                    hota[kind] = count_hota(frames)
+        self._counts = [old + new for old, new in zip(self._counts, counts, strict=True)]
+        self._hota = [old + new for old, new in zip(self._hota, hota, strict=True)]
+        self._rows.append(pack_counts(counts, hota if self.hota else []))
         self._videos += 1
         self._unknown += sum(frame.unknown for frame in video)
         self._flagged += sum(frame.flagged for frame in video)
@@ -114,13 +122,27 @@ class TrackingEvaluator:
         ``hota`` also its eight metrics. A category without objects has NaN (or, with predictions, a MOTA of minus
         infinity) and counts as 0 in AVERAGE.
         """
-        metrics = self._columns(self._counts, Counts(), clear_scores)
-        names = list(_AVERAGED)
+        scored = self._score(self._counts, self._hota)
+        return replace(scored, notes=tuple(self._notes(scored)))
+
+    def assess(self, units: Units) -> Assessment:
+        """Return the scores, and what was found of each video; ``units`` are these in the order of processing."""
+        kinds = len(self.config.categories)
+        none = pack_counts([Counts()] * kinds, [HotaCounts()] * kinds if self.hota else [])
+        table = np.stack([none, *self._rows])[1:]
+        parts = SummedParts(table, lambda total: self._score(*unpack_counts(total, kinds)))
+        return Assessment(self.evaluate(), parts, units, self.config.categories)
+
+    def _score(self, counts: Sequence[Counts], hota: Sequence[HotaCounts]) -> Result:
+        """Score the counts of each category."""
+        metrics = self._columns(counts, Counts(), clear_scores)
         if self.hota:
-            metrics |= self._columns(self._hota, HotaCounts(), hota_scores)
-            names.append("HOTA")
-        averages: dict[str, Groups | float] = {f"m{metric}": metrics[metric][-1][AVERAGE] for metric in names}
-        return task_result(self.task, averages | metrics, self._notes(metrics, names))
+            metrics |= self._columns(hota, HotaCounts(), hota_scores)
+        averages: dict[str, Groups | float] = {f"m{name}": metrics[name][-1][AVERAGE] for name in self._averaged()}
+        return task_result(self.task, averages | metrics)
+
+    def _averaged(self) -> tuple[str, ...]:
+        return (*_AVERAGED, "HOTA") if self.hota else _AVERAGED
 
     def _columns(
         self, counts: Sequence[_Counts], none: _Counts, score: Callable[[_Counts], Mapping[str, float]]
@@ -141,14 +163,14 @@ class TrackingEvaluator:
             columns[metric] = [values, *middle, {AVERAGE: _average(list(values.values()), total), OVERALL: total}]
         return columns
 
-    def _notes(self, metrics: Mapping[str, Groups], averaged: Sequence[str]) -> list[str]:
+    def _notes(self, scored: Result) -> list[str]:
         notes = []
         if not self._videos:
             notes.append("the ground truth holds no frames")
         elif absent := [
             name for name, one in zip(self.config.categories, self._counts, strict=True) if not one.objects
         ]:
-            notes.append(_absence(absent, metrics, averaged))
+            notes.append(_absence(absent, self.config.categories, scored, self._averaged()))
         if self.iou_threshold != _OFFICIAL_IOU:
             notes.append(
                 f"matches overlap by {self.iou_threshold:g} or more, as asked; the official tool does so with "
@@ -168,18 +190,37 @@ class TrackingEvaluator:
         return notes
 
 
+def pack_counts(counts: Sequence[Counts], hota: Sequence[HotaCounts]) -> Floats:
+    """Return the counts of all categories in one row, float64 (F,), of which sums are counts again."""
+    columns = [np.array([list(vars(one).values()) for one in counts], np.float64).reshape(-1)]
+    columns += [np.stack(list(vars(one).values())).reshape(-1) for one in hota]
+    return np.concatenate(columns)
+
+
+def unpack_counts(row: Floats, kinds: int) -> tuple[list[Counts], list[HotaCounts]]:
+    """Return the counts of ``kinds`` categories in a row of :func:`pack_counts`."""
+    size = kinds * len(fields(Counts))
+    counts = []
+    for values in row[:size].reshape(kinds, -1).tolist():
+        named = dict(zip((one.name for one in fields(Counts)), values, strict=True))
+        distance = named.pop("distance")
+        counts.append(Counts(distance=distance, **{name: round(value) for name, value in named.items()}))
+    if size == len(row):
+        return counts, [HotaCounts()] * kinds
+    return counts, [HotaCounts(*values) for values in row[size:].reshape(kinds, len(fields(HotaCounts)), -1)]
+
+
 def _average(values: Sequence[float], total: float) -> float:
     """Average over categories as the official tool does: counts are summed up, and what is not finite is 0."""
     finite = [value if math.isfinite(value) else 0 for value in values]
     return sum(finite) if isinstance(total, int) else float(np.mean(finite))
 
 
-def _absence(absent: Sequence[str], metrics: Mapping[str, Groups], averaged: Sequence[str]) -> str:
+def _absence(absent: Sequence[str], categories: Sequence[str], scored: Result, averaged: Sequence[str]) -> str:
     """Say which categories have no objects, and what the averages are without them."""
-    categories = metrics["MOTA"][0]
     text = f"{len(absent)} of {len(categories)} categories have no labelled object ({', '.join(absent)})"
     if len(absent) == len(categories):
         return f"{text}; every score is 0 or undefined"
     present = [name for name in categories if name not in absent]
-    strict = (f"m{metric} {_average([metrics[metric][0][name] for name in present], 0.0):.1f}" for metric in averaged)
+    strict = (f"m{metric} {_average([scored.score(metric, name) for name in present], 0.0):.1f}" for metric in averaged)
     return f"{text}; the official averages count each as 0. Over the others: {', '.join(strict)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TypeVar
 
 from bdd100k_models.evaluation.config import EvalConfig, Options
 from bdd100k_models.evaluation.masks import has_masks, map_images
-from bdd100k_models.evaluation.result import Result
+from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.tracking import TrackingEvaluator
 from bdd100k_models.evaluation.tracking_frames import compare_bitmask_files, compare_box_frames, compare_region_frames
 from bdd100k_models.evaluation.tracking_videos import VideoPairs, pair_mask_videos
@@ -19,7 +18,7 @@ from bdd100k_models.evaluation.tracking_videos import VideoPairs, pair_mask_vide
 _Outcome = TypeVar("_Outcome")
 
 
-def evaluate_box_tracks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def assess_box_tracks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     """Score tracks of boxes.
 
     Args:
@@ -37,11 +36,11 @@ def evaluate_box_tracks(truth: Path, result: Path, options: Options, config: Eva
     frames = map_images(partial(compare_box_frames, config=config), pairs, options.processes, light=True)
     for video in _videos(frames, pairs.lengths):
         evaluator.process(video)
-    scored = evaluator.evaluate()
-    return replace(scored, notes=(*pairs.notes, *scored.notes))
+    assessment = evaluator.assess(pairs.units())
+    return assessment.with_notes((*pairs.notes, *assessment.result.notes))
 
 
-def evaluate_mask_tracks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def assess_mask_tracks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     """Score tracks of masks, in either form that the official tool takes.
 
     Args:
@@ -55,21 +54,21 @@ def evaluate_mask_tracks(truth: Path, result: Path, options: Options, config: Ev
         LabelError: A file breaks its format, or a frame stands on one side only; the message names file and frame.
     """
     if has_masks(truth, result):
-        return _evaluate_bitmasks(truth, result, options, config)
-    return _evaluate_regions(truth, result, options, config)
+        return _assess_bitmasks(truth, result, options, config)
+    return _assess_regions(truth, result, options, config)
 
 
-def _evaluate_bitmasks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def _assess_bitmasks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     videos = pair_mask_videos(truth, result)
     evaluator = _evaluator("seg_track", options, config)
     compare = partial(compare_bitmask_files, categories=len(config.categories))
     for video in _videos(map_images(compare, videos.pairs, options.processes), videos.lengths):
         evaluator.process(video)
-    scored = evaluator.evaluate()
-    return replace(scored, notes=(*videos.notes, *scored.notes))
+    assessment = evaluator.assess(videos.units())
+    return assessment.with_notes((*videos.notes, *assessment.result.notes))
 
 
-def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Result:
+def _assess_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     pairs = VideoPairs(truth, result)
     official, strict = (_evaluator("seg_track", options, config) for _ in range(2))
     overlapping = 0
@@ -78,7 +77,8 @@ def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalC
         official.process([frame for frame, _ in video])
         strict.process([parted or frame for frame, parted in video])
         overlapping += sum(parted is not None for _, parted in video)
-    scored = official.evaluate()
+    assessment = official.assess(pairs.units())
+    scored = assessment.result
     notes = [*pairs.notes, *scored.notes]
     if overlapping:
         mended = strict.evaluate()
@@ -88,7 +88,7 @@ def _evaluate_regions(truth: Path, result: Path, options: Options, config: EvalC
             f"pixels given to the mask of higher score, or the earlier one, it is {mended.score('mMOTA'):.2f}, mIDF1 "
             f"{mended.score('mIDF1'):.2f}"
         )
-    return replace(scored, notes=tuple(notes))
+    return assessment.with_notes(notes)
 
 
 def _evaluator(task: str, options: Options, config: EvalConfig) -> TrackingEvaluator:

@@ -183,14 +183,16 @@ def compare_regions(truth: Regions, result: Regions, where: str) -> FrameOverlap
     """
     regions.check_sizes(truth, result, where)
     aside, flagged = truth.crowd | truth.ignored, result.crowd | result.ignored
-    counted, found, ignored = truth.take(~aside), result.take(~flagged), truth.take(aside)
+    shared = regions.shared_pixels(result, truth)[~flagged]
+    area, crowd = result.area[~flagged], np.zeros(len(truth), np.bool_)
+    rows, columns = np.flatnonzero(~aside), np.flatnonzero(~flagged)
     return FrameOverlap(
-        counted.ids,
-        counted.category,
-        tuple(int(track) for track in found.ids),
-        found.category,
-        regions.overlaps(found, counted, np.zeros(len(counted), np.bool_)).T,
-        _largest(regions.overlaps(found, ignored, np.ones(len(ignored), np.bool_))),
+        tuple(truth.ids[row] for row in rows.tolist()),
+        truth.category[rows],
+        tuple(int(result.ids[column]) for column in columns.tolist()),
+        result.category[columns],
+        regions.shares_of(shared[:, rows], area, truth.area[rows], crowd[rows]).T,
+        _largest(regions.shares_of(shared[:, aside], area, truth.area[aside], ~crowd[aside])),
         flagged=int(flagged.sum()),
         instances=len(result),
     )

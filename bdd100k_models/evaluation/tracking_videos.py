@@ -11,7 +11,9 @@ from typing import overload
 import msgspec
 
 from bdd100k_models.errors import LabelError, MissingFileError
-from bdd100k_models.evaluation.frames import FramePair
+from bdd100k_models.evaluation.frames import FramePair, FrameReader
+from bdd100k_models.evaluation.parts import Units
+from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
 from bdd100k_models.formats.stream import stream_frames
 
 
@@ -19,6 +21,7 @@ class _Key(msgspec.Struct):
     name: str | int
     videoName: str | None = None
     frameIndex: int | None = None
+    attributes: SceneAttributes | None = None
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class VideoFrame:
         index: Its ``frameIndex``, or None.
         file: The JSON file.
         place: Which frame of the file it is, from 0.
+        scene: Its weather, scene and time of day.
     """
 
     name: str
     index: int | None
     file: str
     place: int
+    scene: Scene = (None, None, None)
 
     def where(self) -> str:
         """Name file and frame, for a message."""
@@ -56,7 +61,7 @@ def find_videos(path: Path) -> dict[str, list[VideoFrame]]:
     file, place = "", 0
     for source, _, key in stream_frames(path, _Key):
         file, place = source, place + 1 if source == file else 0
-        frame = VideoFrame(str(key.name), key.frameIndex, file, place)
+        frame = VideoFrame(str(key.name), key.frameIndex, file, place, scene_of(key.attributes))
         if key.videoName is None:
             raise LabelError(f"{frame.where()}: videoName is missing; every frame of a track needs one")
         videos.setdefault(key.videoName, []).append(frame)
@@ -104,6 +109,8 @@ class VideoPairs(Sequence[FramePair]):
         self.notes = _misnamed(partners)
         if missing := len(videos) - len(partners):
             self.notes.append(f"{missing} of {len(videos)} videos have no predictions; all of their objects are missed")
+        # the scene of a video is that of its first frame
+        self._units = Units(tuple(videos), tuple(frames[0].scene for frames in videos.values()), "videos")
         self._result = str(result)
         self._pairs: list[tuple[VideoFrame, VideoFrame | None]] = []
         for name, frames in videos.items():
@@ -113,10 +120,18 @@ class VideoPairs(Sequence[FramePair]):
                 self._pairs.extend(zip(frames, predicted, strict=True))
             else:
                 self._pairs.extend((frame, None) for frame in frames)
-        self._readers = (_Reader(), _Reader())
+        self._readers = (FrameReader(), FrameReader())
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+    def units(self) -> Units:
+        """Return the videos."""
+        return self._units
+
+    def stems(self) -> list[str]:
+        """Return the image name of each true frame, without suffix."""
+        return [Path(truth.name).stem for truth, _ in self._pairs]
 
     @overload
     def __getitem__(self, index: int) -> FramePair: ...
@@ -130,26 +145,11 @@ class VideoPairs(Sequence[FramePair]):
         truth, result = self._pairs[index]
         return FramePair(
             name=truth.name,
-            truth=self._readers[0].read(truth),
+            truth=self._readers[0].read(truth.file, truth.place),
             truth_where=truth.where(),
-            result=self._readers[1].read(result) if result is not None else None,
+            result=self._readers[1].read(result.file, result.place) if result is not None else None,
             where=result.where() if result is not None else self._result,
         )
-
-
-class _Reader:
-    """Reads frames of files, and keeps the file that it read last at hand."""
-
-    def __init__(self) -> None:
-        self._file = ""
-        self._texts: list[msgspec.Raw] = []
-
-    def read(self, frame: VideoFrame) -> bytes:
-        """Return the JSON of a frame."""
-        if frame.file != self._file:
-            self._texts = [text for _, text, _ in stream_frames(frame.file, _Key)]
-            self._file = frame.file
-        return bytes(self._texts[frame.place])
 
 
 def _check_frames(video: str, truth: Sequence[VideoFrame], result: Sequence[VideoFrame], source: Path) -> None:
@@ -180,11 +180,17 @@ class MaskVideos:
         pairs: The two files of each frame.
         lengths: Frames of each video.
         notes: What to tell about frames and videos on one side only.
+        names: The videos.
     """
 
     pairs: tuple[tuple[Path, Path], ...]
     lengths: tuple[int, ...]
     notes: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def units(self) -> Units:
+        """Return the videos; masks do not say anything of their scenes."""
+        return Units(self.names, kind="videos")
 
 
 def pair_mask_videos(truth: Path, result: Path) -> MaskVideos:
@@ -213,7 +219,7 @@ def pair_mask_videos(truth: Path, result: Path) -> MaskVideos:
     notes = _misnamed(partners)
     if foreign:
         notes.append(f"{foreign} predicted bitmasks are of no frame of the ground truth; they are left out")
-    return MaskVideos(tuple(pairs), tuple(len(files) for files in videos.values()), tuple(notes))
+    return MaskVideos(tuple(pairs), tuple(len(files) for files in videos.values()), tuple(notes), tuple(videos))
 
 
 def _find_folders(root: Path) -> dict[str, list[Path]]:
