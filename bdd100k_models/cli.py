@@ -15,7 +15,7 @@ from bdd100k_models import __version__
 from bdd100k_models.errors import ZooError
 
 #: Modules of ``bdd100k_models.commands``, in the order of the help.
-VERBS = ("test", "train", "eval", "publish", "zoo", "data", "demo")
+VERBS = ("test", "train", "eval", "publish", "predict", "vis", "export", "zoo", "data", "demo")
 
 EXIT_PROBLEMS = 1
 EXIT_ERROR = 2

@@ -1,0 +1,264 @@
+"""Whether an exported file says what the model in PyTorch says, on real pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bdd100k_models.datasets.loader import Batch, Preparation
+from bdd100k_models.engine.model import inference_mode, predict
+from bdd100k_models.errors import InputError
+from bdd100k_models.inference.model import Model
+from bdd100k_models.inference.pictures import ImageLike, take_picture
+from bdd100k_models.inference.results import ClassMap, Detections, Instances, Panoptic, People, Result, Tags
+from bdd100k_models.runtime.description import KEY, read_description
+from bdd100k_models.runtime.pictures import Pixels, read_picture, resize
+from bdd100k_models.runtime.runner import Runner, load
+
+#: Largest differences that pass: pixels of boxes and joints, scores and probabilities, part of pixels that differ.
+LIMITS = {"boxes": 0.1, "joints": 0.1, "scores": 1e-3, "probabilities": 1e-3, "embeddings": 1e-3, "pixels": 1e-3}
+
+#: Part of the objects that may be missing or new: two of nearly the same score or overlap can change places.
+UNMATCHED_LIMIT = 0.02
+
+#: People are looked for here where nothing else is said: corners in parts of the picture's width and height.
+_PERSON_BOXES = ((0.1, 0.2, 0.3, 0.9), (0.4, 0.4, 0.55, 0.8), (0.7, 0.1, 0.98, 0.97))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two results of the same pictures differ.
+
+    Attributes:
+        worst: The largest difference, by what was compared; see :data:`LIMITS`.
+        objects: Objects, people or segments that were compared.
+        unmatched: Those that only one side has, apart from such at the edge of what is kept.
+    """
+
+    worst: dict[str, float]
+    objects: int
+    unmatched: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is within its limit."""
+        close = all(value <= LIMITS[name] for name, value in self.worst.items())
+        return close and self.unmatched <= UNMATCHED_LIMIT * self.objects
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        parts = [f"{name} {value:.2g}" for name, value in self.worst.items()]
+        if self.objects:
+            parts.append(f"{self.objects - self.unmatched} of {self.objects} matched")
+        return ", ".join(parts)
+
+
+class ScriptSession:
+    """A TorchScript file with the manners of ONNX Runtime's sessions."""
+
+    def __init__(self, path: Path) -> None:
+        extra = {KEY: ""}
+        load_script: Any = torch.jit.load
+        self._module = load_script(str(path), map_location="cpu", _extra_files=extra)
+        text = extra[KEY]
+        self.description = read_description(text.decode() if isinstance(text, bytes) else text, str(path))
+
+    def get_inputs(self) -> list[Any]:
+        """Return the one input there is."""
+        return [mock.Mock()]
+
+    def run(self, _: None, inputs: dict[Any, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Run the module on its one input."""
+        (images,) = inputs.values()
+        with torch.inference_mode():
+            return [output.numpy() for output in self._module(torch.from_numpy(images))]
+
+
+def load_exported(path: Path) -> Runner:
+    """Load an exported file of either format.
+
+    Raises:
+        MissingFileError, CheckpointError: See :func:`bdd100k_models.runtime.load`.
+    """
+    if path.suffix == ".onnx":
+        return load(path)
+    session = ScriptSession(path)
+    return Runner(session, session.description)
+
+
+def check_export(model: Model, runner: Runner, images: Sequence[ImageLike]) -> Agreement:
+    """Compare an exported file with the model that it was made of.
+
+    The pictures, scaled to the size that the graph is for, go through the graph together, where it takes any number,
+    and through the model one by one.
+
+    Args:
+        model: The model.
+        runner: The exported file.
+        images: The pictures.
+
+    Raises:
+        InputError: There are no pictures, or the file was made without what goes before and after the network.
+        ImageError: A picture cannot be read.
+    """
+    if not images:
+        raise InputError("there are no pictures to check with")
+    pictures = [resize(read_picture(image), runner.description.image_size) for image in images]
+    if model.task.videos:
+        return _check_tracker(model, runner, pictures)
+    batch = len(pictures) if runner.description.batch is None else 1
+    options: dict[str, Any] = {}
+    if model.task.name == "pose":
+        options["boxes"] = [person_boxes((pixels.shape[0], pixels.shape[1])) for pixels in pictures]
+    expected = model.predict(pictures, threshold=0.0, **options)
+    found = runner.predict(pictures, threshold=0.0, batch_size=batch, **options)
+    return merge(compare(one, other) for one, other in zip(expected, found, strict=True))
+
+
+def person_boxes(size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return where people are looked for in a picture of a height and width: corners in pixels, (n, 4)."""
+    boxes: npt.NDArray[np.float64] = np.array(_PERSON_BOXES) * np.tile(size[::-1], 2)
+    return boxes
+
+
+def merge(parts: Iterator[Agreement] | Sequence[Agreement]) -> Agreement:
+    """Return the agreement over several pictures."""
+    listed = list(parts)
+    names = dict.fromkeys(name for part in listed for name in part.worst)
+    worst = {name: max(part.worst.get(name, 0.0) for part in listed) for name in names}
+    return Agreement(worst, sum(part.objects for part in listed), sum(part.unmatched for part in listed))
+
+
+def compare(expected: Result, found: Result) -> Agreement:
+    """Compare two results of one picture.
+
+    Raises:
+        TypeError: They are of kinds that cannot be compared.
+    """
+    if isinstance(expected, Tags) and isinstance(found, Tags):
+        return Agreement({"probabilities": _largest(expected.scores - found.scores)}, 0, 0)
+    if isinstance(expected, ClassMap) and isinstance(found, ClassMap):
+        return Agreement({"pixels": _differing(expected.classes, found.classes)}, 0, 0)
+    if isinstance(expected, Panoptic) and isinstance(found, Panoptic):
+        return Agreement({"pixels": _differing(*(_panoptic_map(result) for result in (expected, found)))}, 0, 0)
+    if isinstance(expected, People) and isinstance(found, People):
+        return _compare_people(expected, found)
+    if isinstance(expected, Detections) and isinstance(found, Detections):
+        agreement = compare_boxes(
+            (expected.boxes, expected.scores, expected.classes), (found.boxes, found.scores, found.classes)
+        )[0]
+        if isinstance(expected, Instances) and isinstance(found, Instances):
+            maps = (_class_of_pixels(result) for result in (expected, found))
+            agreement.worst["pixels"] = _differing(*maps)
+        return agreement
+    raise TypeError(f"a {type(expected).__name__} cannot be compared with a {type(found).__name__}")
+
+
+Objects = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]
+
+
+def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tuple[int, int]]]:
+    """Match objects of one class by where they are, and compare them.
+
+    Args:
+        expected: Boxes (n, 4), scores (n,) and classes (n,).
+        found: Likewise.
+
+    Returns:
+        The agreement, and the pairs of places that belong together.
+    """
+    pairs: list[tuple[int, int]] = []
+    free = np.ones(len(found[1]), np.bool_)
+    for place in np.argsort(-expected[1], kind="stable").tolist():
+        candidates = np.flatnonzero(free & (found[2] == expected[2][place]))
+        if not len(candidates):
+            continue
+        distances = np.abs(found[0][candidates] - expected[0][place]).max(axis=1)
+        # several boxes can lie on one another: of those that are near, the one of the nearest score
+        near = candidates[distances <= max(distances.min(), LIMITS["boxes"])]
+        best = int(near[np.argmin(np.abs(found[1][near] - expected[1][place]))])
+        if distances.min() <= 1.0:
+            pairs.append((place, best))
+            free[best] = False
+    left, right = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
+    # where the number is limited, those at the limit can change for others of the same score
+    edge = max((float(scores.min()) for scores in (expected[1], found[1]) if len(scores)), default=0.0)
+    # each side is judged by itself: what it has and the other lacks
+    unmatched = max(
+        sum(float(scores[place]) > edge + LIMITS["scores"] for place in range(len(scores)) if place not in matched)
+        for scores, matched in ((expected[1], left), (found[1], right))
+    )
+    one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    worst = {
+        "boxes": _largest(expected[0][one] - found[0][other]),
+        "scores": _largest(expected[1][one] - found[1][other]),
+    }
+    return Agreement(worst, max(len(expected[1]), len(found[1])), unmatched), pairs
+
+
+def _compare_people(expected: People, found: People) -> Agreement:
+    pairs = []
+    for place, joints in enumerate(expected.joints[:, :, :2]):
+        if len(found):
+            distances = np.abs(found.joints[:, :, :2] - joints).max(axis=(1, 2))
+            pairs.append((place, int(distances.argmin())))
+    one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    difference = expected.joints[one] - found.joints[other]
+    worst = {"joints": _largest(difference[:, :, :2]), "scores": _largest(difference[:, :, 2])}
+    return Agreement(worst, len(expected), abs(len(expected) - len(found)))
+
+
+def _largest(difference: npt.NDArray[np.floating[Any]]) -> float:
+    return float(np.abs(difference).max()) if difference.size else 0.0
+
+
+def _differing(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    return float((one != other).mean())
+
+
+def _class_of_pixels(result: Instances) -> npt.NDArray[np.int64]:
+    """Return the class of each pixel's object, counted from 1; 0 for none."""
+    return np.concatenate([[0], result.classes + 1])[result.segments]
+
+
+def _panoptic_map(result: Panoptic) -> npt.NDArray[np.int64]:
+    """Return the category of each pixel's segment, counted from 1; 0 for none."""
+    return np.concatenate([[0], result.classes + 1])[result.segments]
+
+
+def _check_tracker(model: Model, runner: Runner, images: Sequence[Pixels]) -> Agreement:
+    """Compare what a tracker sees in each picture, before it follows it."""
+    preparation = Preparation(model.config.test_dataloader.dataset.pipeline)
+    parts = []
+    track_head: Any = model.network.track_head
+    for place, image in enumerate(images):
+        picture = take_picture(image, video=f"video {place}", position=0)
+        batch = Batch()
+        preparation.add(batch, 0, picture.item(), picture.pixels)
+        embeddings: list[torch.Tensor] = []
+        embed = track_head.predict
+
+        def record(*arguments: Any, embed: Any = embed, embeddings: list[torch.Tensor] = embeddings) -> torch.Tensor:
+            embeddings.append(embed(*arguments))
+            return embeddings[-1]
+
+        with inference_mode(model.device, False), mock.patch.object(track_head, "predict", record):
+            (sample,) = predict(model.network, batch.data)
+        seen = sample["pred_instances"]
+        expected = tuple(seen[name].numpy() for name in ("bboxes", "scores", "labels"))
+        outputs = runner.run(np.ascontiguousarray(picture.pixels[None, :, :, ::-1]))
+        valid = outputs["classes"][0] >= 0
+        found = tuple(outputs[name][0][valid] for name in ("boxes", "scores", "classes"))
+        agreement, pairs = compare_boxes(expected, found)
+        own = embeddings[0].numpy() if embeddings else np.zeros((0, 1))
+        differences = [own[one] - outputs["embeddings"][0][valid][other] for one, other in pairs]
+        agreement.worst["embeddings"] = _largest(np.array(differences))
+        parts.append(agreement)
+    return merge(parts)

@@ -1,0 +1,300 @@
+"""What each architecture costs: parameters, FLOPs, speed and memory, in PyTorch, torch.compile and ONNX Runtime.
+
+    python benchmarks/models.py --only faster_rcnn_r50_fpn_1x    # one
+    python benchmarks/models.py --size 256x448                   # all, quickly
+    python benchmarks/models.py --write                          # and put the speeds into zoo/
+
+One model of each architecture with weights drawn by name. "bare" is the network on one prepared picture, without what
+comes after it in NumPy; "end to end" goes from the pixels of a picture to typed results. The ways take turns, several
+times, and medians are given: the figures are of one machine in one run. Memory is the largest that a process of its own
+had, beyond what it had before the model was loaded. FLOPs are those that PyTorch counts (a multiplication and an
+addition are two), of convolutions and matrix products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import multiprocessing
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from drawn_weights import fill_with_drawn_weights
+from torch.utils.flop_counter import FlopCounterMode
+
+from bdd100k_models.commands.export import parse_size
+from bdd100k_models.datasets.loader import Batch
+from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.distributed import set_cpu_threads
+from bdd100k_models.engine.model import predict, prepare_model
+from bdd100k_models.engine.weightless import count_parameters
+from bdd100k_models.errors import ZooError
+from bdd100k_models.export.architectures import Architecture, list_architectures
+from bdd100k_models.export.build import ExportOptions, write_model
+from bdd100k_models.export.check import person_boxes
+from bdd100k_models.export.load import as_model, with_size
+from bdd100k_models.formats.files import write_bytes
+from bdd100k_models.inference.model import Model
+from bdd100k_models.inference.pictures import take_picture
+from bdd100k_models.paths import resource_root
+from bdd100k_models.runtime import load
+from bdd100k_models.tasks import IMAGE_SIZE, TASKS
+from bdd100k_models.zoo.records import config_files
+
+WAYS = ("eager", "compile", "onnxruntime")
+_FIXED = ("pose", "tagging")
+
+
+def build(architecture: Architecture, size: tuple[int, int] | None) -> Model:
+    """Return an architecture's example with drawn weights."""
+    config = load_config(config_files(architecture.task)[architecture.example])
+    if size is not None and architecture.task not in _FIXED:
+        config = with_size(config, size, architecture.example)
+    network = prepare_model(config, None, torch.device("cpu"))
+    fill_with_drawn_weights(network)
+    return as_model(architecture.example, TASKS[architecture.task], config, network)
+
+
+class Bench:
+    """One architecture on one picture."""
+
+    def __init__(self, architecture: Architecture, size: tuple[int, int] | None, folder: Path) -> None:
+        self.architecture, self.folder = architecture, folder
+        self.size = IMAGE_SIZE if architecture.task in _FIXED or size is None else size
+        self.model = build(architecture, size)
+        rng = np.random.default_rng(0)
+        self.pixels = rng.integers(0, 256, (*self.size, 3), dtype=np.uint8)
+        self.options: dict[str, Any] = {}
+        if architecture.task == "pose":
+            self.options["boxes"] = [person_boxes(self.size)[:1]]
+
+    def batch(self) -> dict[str, list[Any]]:
+        """Return one prepared picture, or one person."""
+        from bdd100k_models.datasets.person_boxes import PersonBox, as_regions
+
+        picture, batch = take_picture(self.pixels, video="v" if self.model.task.videos else None, position=0), Batch()
+        regions = None
+        if self.options:
+            corners = self.options["boxes"][0][0].tolist()
+            regions = as_regions({"": [PersonBox(*corners, 1.0)]})[""]
+        self.model._preparation.add(batch, 0, picture.item(), picture.pixels, regions=regions)
+        return batch.data
+
+    def flops(self) -> float:
+        """Return the floating-point operations of one picture, in 10^9."""
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            predict(self.model.network, self.batch())
+        return float(counter.get_total_flops()) / 1e9
+
+    def ways(self, wanted: list[str]) -> dict[str, tuple[Callable[[], object], Callable[[], object]] | str]:
+        """Return how to run bare and end to end, or why a way is not there, by its name."""
+        data, network = self.batch(), self.model.network
+        found: dict[str, tuple[Callable[[], object], Callable[[], object]] | str] = {}
+
+        def bare() -> object:
+            with torch.inference_mode():
+                return predict(network, data)
+
+        def whole() -> object:
+            return self.model.predict(self.pixels, **self.options)
+
+        found["eager"] = (bare, whole)
+        if "compile" in wanted:
+            found["compile"] = self._compiled(bare)
+        if "onnxruntime" in wanted:
+            found["onnxruntime"] = self._exported()
+        return {name: found[name] for name in wanted}
+
+    def _compiled(self, bare: Callable[[], object]) -> tuple[Callable[[], object], Callable[[], object]] | str:
+        if (reason := no_compiler()) is not None:
+            return reason
+        compiled = torch.compile(bare)
+        try:
+            compiled()
+        except Exception as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
+        return compiled, compiled
+
+    def _exported(self) -> tuple[Callable[[], object], Callable[[], object]] | str:
+        path = self.folder / "model.onnx"
+        try:
+            write_model(self.model, path, ExportOptions(size=self.size))
+        except ZooError as error:
+            return str(error)
+        runner = load(path, threads=torch.get_num_threads())
+        height, width = runner.description.input_size if self.options else self.size
+        images = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+        images = images.astype(np.float32) if self.options else images
+        return lambda: runner.run(images), lambda: runner.predict(self.pixels, **self.options)
+
+
+@functools.cache
+def no_compiler() -> str | None:
+    """Return why torch.compile cannot make code here, or None where it can."""
+    try:
+        torch.compile(lambda value: value * 2 + 1)(torch.zeros(3))
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
+    return None
+
+
+def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return how often each can be run a second: medians over rounds in which they take turns."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(rounds + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if turn:  # the first warms up
+                taken[name].append(time.perf_counter() - started)
+    return {name: 1 / statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def measure(architecture: Architecture, size: tuple[int, int] | None, rounds: int, wanted: list[str]) -> dict[str, Any]:
+    """Return the figures of an architecture."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(architecture, size, Path(folder))
+        row: dict[str, Any] = {
+            "name": architecture.name,
+            "example": architecture.example,
+            "task": architecture.task,
+            "size": bench.size,
+            "parameters": count_parameters(bench.model.network),
+            "gflops": round(bench.flops(), 2),
+        }
+        ways = bench.ways(wanted)
+        running = {name: way for name, way in ways.items() if not isinstance(way, str)}
+        row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds)
+        row["whole"] = time_in_turn({name: way[1] for name, way in running.items() if name != "compile"}, rounds)
+        row["failed"] = {name: way for name, way in ways.items() if isinstance(way, str)}
+        if "onnxruntime" in running:
+            row["memory"] = {
+                "eager": _memory_of(architecture, size, None),
+                "onnxruntime": _memory_of(architecture, size, Path(folder) / "model.onnx"),
+            }
+    return row
+
+
+def _memory_of(architecture: Architecture, size: tuple[int, int] | None, path: Path | None) -> float:
+    """Return the most memory, in MiB, that a new process takes to load a model and run it once."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_use, (architecture, size, None if path is None else str(path)))
+
+
+def _use(architecture: Architecture, size: tuple[int, int] | None, path: str | None) -> float:
+    before = _peak()
+    with tempfile.TemporaryDirectory() as folder:
+        if path is None:
+            bench = Bench(architecture, size, Path(folder))
+            with torch.inference_mode():
+                predict(bench.model.network, bench.batch())
+        else:
+            runner = load(path)
+            pose = architecture.task == "pose"
+            shape = runner.description.input_size if pose else runner.description.image_size
+            runner.run(np.zeros((1, *shape, 3), np.float32 if pose else np.uint8))
+    return round(_peak() - before, 1)
+
+
+def _peak() -> float:
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def hardware() -> str:
+    """Return the processor and the threads that are used."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{named or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def write_speeds(rows: list[dict[str, Any]]) -> None:
+    """Put end-to-end speeds of PyTorch and ONNX Runtime into the rows of the zoo that were measured."""
+    versions = {"torch": torch.__version__.partition("+")[0], "onnxruntime": onnxruntime.__version__}
+    for task in sorted({row["task"] for row in rows}):
+        path = resource_root() / "zoo" / f"{task}.json"
+        methods = json.loads(path.read_text())
+        for model in (model for method in methods for model in method["models"]):
+            row = next((row for row in rows if row["example"] == model["name"]), None)
+            if row is None or tuple(row["size"]) != IMAGE_SIZE:
+                continue
+            packages = {"eager": "torch", "onnxruntime": "onnxruntime"}
+            model["speed"] = [
+                {
+                    "hardware": row["hardware"],
+                    "versions": {packages[way]: versions[packages[way]]},
+                    "images_per_second": round(speed, 3),
+                }
+                for way, speed in row["whole"].items()
+            ]
+        write_bytes(path, (json.dumps(methods, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the figures as a table of Markdown."""
+    print(f"{hardware()}, PyTorch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}, {date.today()}\n")
+    heads = ["model", "size", "M parameters", "GFLOPs", *(f"bare {way} /s" for way in WAYS)]
+    heads += ["end to end eager /s", "end to end onnxruntime /s", "onnxruntime / eager", "MiB eager", "MiB onnxruntime"]
+    print("| " + " | ".join(heads) + " |\n| :- | :- |" + " -: |" * (len(heads) - 2))
+    for row in rows:
+        bare, whole, memory = row["bare"], row["whole"], row.get("memory", {})
+        cells = [
+            row["example"],
+            "x".join(map(str, row["size"])),
+            f"{row['parameters'] / 1e6:.2f}",
+            f"{row['gflops']:.1f}",
+        ]
+        cells += [f"{bare[way]:.2f}" if way in bare else "-" for way in WAYS]
+        cells += [f"{whole[way]:.2f}" if way in whole else "-" for way in ("eager", "onnxruntime")]
+        cells.append(f"{bare['onnxruntime'] / bare['eager']:.2f}" if "onnxruntime" in bare else "-")
+        cells += [f"{memory[way]:.0f}" if way in memory else "-" for way in ("eager", "onnxruntime")]
+        print("| " + " | ".join(cells) + " |")
+    for row in rows:
+        for way, reason in row["failed"].items():
+            print(f"\n{row['example']}, {way}: {reason}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="PART", default="", help="only examples whose name has this part")
+    parser.add_argument("--size", metavar="HxW", help="look at pictures at this size (default: 720x1280)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken (default: 5)")
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        choices=WAYS,
+        default=["eager", "onnxruntime"],
+        help="what to measure (default: eager onnxruntime; compile can take minutes a model)",
+    )
+    parser.add_argument("--write", action="store_true", help="put speeds at 720x1280 into zoo/")
+    args = parser.parse_args()
+    set_cpu_threads()
+    rows = []
+    for architecture in list_architectures():
+        if args.only not in architecture.example:
+            continue
+        row = measure(architecture, parse_size(args.size), args.rounds, args.ways)
+        rows.append(row | {"hardware": hardware()})
+        print(architecture.example, file=sys.stderr, flush=True)
+    print_table(rows)
+    if args.write:
+        write_speeds(rows)
+
+
+if __name__ == "__main__":
+    main()

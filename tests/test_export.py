@@ -1,0 +1,312 @@
+"""Exported files say what the models that they were made of say."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+import mask_models
+import pose_model
+import semantic_model
+from bdd100k_models.cli import main
+from bdd100k_models.commands.export import parse_size
+from bdd100k_models.errors import InputError
+from bdd100k_models.export.build import SUFFIXES, ExportOptions, write_model
+from bdd100k_models.export.check import Agreement, check_export, compare_boxes, load_exported
+from bdd100k_models.export.load import load_for_export
+from bdd100k_models.inference.model import Model
+from bdd100k_models.runtime import Runner, load
+from bdd100k_models.tasks import TASKS
+from conftest import draw_noise
+from det_model import MODEL as DETECTOR
+from det_model import make_checkpoint
+
+SIZE = (72, 128)
+
+_TAGGER = """\
+_base_ = ['{base}']
+model = dict(backbone=dict(depth=18, stem_channels=8, base_channels=8, init_cfg=None), head=dict(in_channels=64))
+load_from = None
+"""
+
+
+def make_detector(folder: Path) -> Model:
+    return load_for_export(DETECTOR, make_checkpoint(folder / "det.pth"), SIZE)
+
+
+def make_masks(folder: Path, task: str) -> Model:
+    config = mask_models.write_config(folder, task)
+    return load_for_export(config, mask_models.write_checkpoint(config, folder / f"{task}.pth"), SIZE)
+
+
+def make_segmentor(folder: Path) -> Model:
+    config = semantic_model.write_config(folder, "drivable")
+    return load_for_export(config, semantic_model.write_checkpoint(config, folder / "drivable.pth"), SIZE)
+
+
+def make_pose(folder: Path) -> Model:
+    config = pose_model.make_config(folder)
+    return load_for_export(config, pose_model.make_weights(config, folder / "pose.pth"))
+
+
+def make_tagger(folder: Path) -> Model:
+    import torch
+
+    from bdd100k_models.engine.config import load_config
+    from bdd100k_models.engine.model import build_model
+    from bdd100k_models.zoo.records import resolve_config
+
+    path = folder / "tiny_tagger.py"
+    path.write_text(
+        _TAGGER.format(base=resolve_config("tagging", "resnet18_5x_224x224_weather_tag_bdd100k").as_posix())
+    )
+    torch.manual_seed(0)
+    torch.save({"meta": {}, "state_dict": build_model(load_config(path)).state_dict()}, folder / "tagger.pth")
+    return load_for_export(path, folder / "tagger.pth")
+
+
+MAKERS: dict[str, Callable[[Path], Model]] = {
+    "det": make_detector,
+    "ins_seg": functools.partial(make_masks, task="ins_seg"),
+    "pan_seg": functools.partial(make_masks, task="pan_seg"),
+    "drivable": make_segmentor,
+    "pose": make_pose,
+    "tagging": make_tagger,
+}
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
+    """Make the small model of a task, once."""
+    folder = tmp_path_factory.mktemp("models")
+    return functools.cache(lambda task: MAKERS[task](folder))
+
+
+def size_of(task: str) -> tuple[int, int]:
+    return (720, 1280) if task in ("pose", "tagging") else SIZE
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory, make: Callable[[str], Model]) -> Callable[..., Runner]:
+    """Export the small model of a task, once a format."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    @functools.cache
+    def export(task: str, form: Any = "onnx", **options: Any) -> Runner:
+        path = folder / f"{task} {options}{SUFFIXES[form]}"
+        write_model(make(task), path, ExportOptions(form=form, size=size_of(task), **options))
+        return load_exported(path)
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    return [draw_noise(folder / f"{seed}.png", seed, (180, 320)) for seed in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("task", MAKERS)
+def test_onnx_agrees_for_a_batch(
+    task: str, make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path]
+) -> None:
+    agreement = check_export(make(task), exported(task), pictures)
+    assert agreement.passed, agreement
+    if task in ("det", "ins_seg", "pose"):
+        assert agreement.objects > 5
+
+
+@pytest.mark.parametrize("task", ["ins_seg", "drivable"])
+def test_torchscript_agrees(
+    task: str, make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path]
+) -> None:
+    agreement = check_export(make(task), exported(task, "torchscript"), pictures)
+    assert agreement.passed, agreement
+
+
+def test_the_check_can_fail(
+    make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path]
+) -> None:
+    runner = exported("det")
+
+    class Shifted:
+        def get_inputs(self) -> Any:
+            return runner.session.get_inputs()
+
+        def run(self, names: Any, inputs: Any) -> Any:
+            boxes, *others = runner.session.run(names, inputs)
+            return [boxes + 0.2, *others]
+
+    agreement = check_export(make("det"), Runner(Shifted(), runner.description), pictures)
+    assert not agreement.passed
+    assert agreement.worst["boxes"] > 0.1
+
+
+def test_lost_objects_fail() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 500, (40, 2))
+    boxes, scores, classes = np.hstack([corners, corners + 30]), rng.uniform(0.3, 1, 40), np.zeros(40, np.int64)
+    same, pairs = compare_boxes((boxes, scores, classes), (boxes[::-1], scores[::-1], classes))
+    assert same.passed and len(pairs) == 40
+    lost, _ = compare_boxes((boxes, scores, classes), (boxes[:30], scores[:30], classes[:30]))
+    assert not lost.passed
+    assert Agreement({"boxes": 0.0}, 0, 0).passed
+    assert not Agreement({"boxes": float("nan")}, 1, 0).passed
+
+
+def test_nothing_found_is_empty(exported: Callable[..., Runner]) -> None:
+    for task in ("det", "ins_seg"):
+        (result,) = exported(task).predict(np.zeros((*SIZE, 3), np.uint8), threshold=1.1)
+        assert len(result) == 0 and result.boxes.shape == (0, 4)
+    assert (result.segments == 0).all() and result.segments.shape == SIZE
+
+
+def test_boxes_below_the_threshold_of_the_model_are_no_objects(
+    make: Callable[[str], Model], tmp_path: Path, pictures: list[Path]
+) -> None:
+    """A graph's outputs have a fixed size; with nothing sure enough, no row of them may count."""
+    import copy
+
+    model = copy.deepcopy(make("ins_seg").network)
+    model.roi_head.test_cfg.score_thr = 2.0
+    changed = copy.copy(make("ins_seg"))
+    changed.network = model
+    path = tmp_path / "none.onnx"
+    write_model(changed, path, ExportOptions(size=SIZE))
+    outputs = load(path).run(np.zeros((2, *SIZE, 3), np.uint8))
+    assert (outputs["classes"] == -1).all() and (outputs["scores"] == 0).all()
+    assert all(len(result) == 0 for result in load(path).predict(pictures, threshold=0))
+
+
+@pytest.mark.parametrize("size", [(72, 128), (144, 256), (90, 60), (1, 1), (3, 900)])
+def test_pictures_of_any_size(exported: Callable[..., Runner], size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    (found,) = exported("det").predict(picture, threshold=0)
+    assert found.size == size
+    assert (found.boxes >= 0).all() and (found.boxes <= np.tile(size[::-1], 2) + 1e-6).all()
+    (classes,) = exported("drivable").predict(picture)
+    assert classes.classes.shape == size and classes.classes.max() < len(TASKS["drivable"].categories)
+
+
+def test_a_fixed_batch_is_filled_up(exported: Callable[..., Runner], pictures: list[Path]) -> None:
+    fixed = exported("drivable", batch=2).predict(pictures)
+    free = exported("drivable").predict(pictures)
+    assert len(fixed) == 3
+    assert all(np.mean(one.classes != other.classes) < 1e-3 for one, other in zip(fixed, free, strict=True))
+
+
+def test_metadata_are_for_every_reader(exported: Callable[..., Runner], make: Callable[[str], Model]) -> None:
+    runner = exported("det")
+    properties = runner.session.get_modelmeta().custom_metadata_map
+    task = TASKS["det"]
+    assert json.loads(properties["classes"]) == list(task.categories)
+    assert json.loads(properties["colours"]) == [list(colour) for colour in task.palette]
+    preprocessor = make("det").network.data_preprocessor
+    assert json.loads(properties["mean"]) == pytest.approx(preprocessor.mean.flatten().tolist())
+    assert json.loads(properties["std"]) == pytest.approx(preprocessor.std.flatten().tolist())
+    assert (properties["name"], properties["task"], properties["opset"]) == (DETECTOR, "det", "17")
+    assert runner.description.padded_size == (96, 128)
+
+
+def test_the_network_alone(make: Callable[[str], Model], tmp_path: Path) -> None:
+    import torch
+
+    model = make("drivable")
+    path = tmp_path / "bare.onnx"
+    write_model(model, path, ExportOptions(size=SIZE, pre=False, post=False, opset=18))
+    runner = load(path)
+    images = np.random.default_rng(0).standard_normal((2, 3, *SIZE)).astype(np.float32)
+    with torch.inference_mode():
+        metas = [{"ori_shape": SIZE, "img_shape": SIZE, "pad_shape": SIZE}] * 2
+        expected = model.network.encode_decode(torch.from_numpy(images), metas).numpy()
+    np.testing.assert_allclose(runner.run(images)["logits"], expected, atol=1e-3, rtol=1e-3)
+    assert onnx.load(path).opset_import[0].version == 18
+    with pytest.raises(InputError, match="export anew"):
+        runner.predict(np.zeros((*SIZE, 3), np.uint8))
+
+
+def test_pose_models_need_boxes(exported: Callable[..., Runner]) -> None:
+    runner, picture = exported("pose"), np.zeros((200, 300, 3), np.uint8)
+    with pytest.raises(InputError, match="boxes"):
+        runner.predict(picture)
+    with pytest.raises(InputError, match="x1, y1, x2, y2"):
+        runner.predict(picture, boxes=[np.zeros((1, 3))])
+    nobody, outside = runner.predict([picture] * 2, boxes=[np.zeros((0, 4)), [[400, 10, 500, 90]]], threshold=0)
+    assert len(nobody) == len(outside) == 0
+
+
+@pytest.mark.parametrize("kind", ["msra", "dark", "udp"])
+def test_joints_are_those_of_the_codecs(kind: str) -> None:
+    import torch
+
+    from bdd100k_models.export.heatmaps import find_joints
+    from bdd100k_models.models.pose_codecs import PublishedMSRAHeatmap, PublishedUDPHeatmap
+
+    options: dict[str, Any] = {"input_size": (96, 128), "heatmap_size": (24, 32), "sigma": 2}
+    codec = (
+        PublishedUDPHeatmap(**options) if kind == "udp" else PublishedMSRAHeatmap(**options, unbiased=kind == "dark")
+    )
+    rng = np.random.default_rng(0)
+    places = rng.uniform((-1, -1), (25, 33), (4, 18, 2))
+    y, x = np.mgrid[:32, :24]
+    distances = (x - places[..., 0, None, None]) ** 2 + (y - places[..., 1, None, None]) ** 2
+    maps = (np.exp(-distances / 8) + rng.normal(0, 0.01, distances.shape)).astype(np.float32)
+    maps[0, 0] = -1
+    points, scores = codec.batch_decode(torch.from_numpy(maps))
+    found = find_joints(torch.from_numpy(maps), codec).numpy()
+    np.testing.assert_allclose(found[..., :2], np.concatenate(points), atol=0.01)
+    np.testing.assert_allclose(found[..., 2], np.concatenate(scores), atol=1e-6)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, out = make_checkpoint(tmp_path / "weights.pth"), tmp_path / "model.onnx"
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (72, 128, 3), dtype=np.uint8)).save(picture)
+    arguments = ["export", DETECTOR, "--checkpoint", str(weights), "--out", str(out), "--size", "64x96", "--json"]
+    assert main([*arguments, "--check", str(picture)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["check"]["passed"] is True
+    assert said["description"]["image_size"] == [64, 96]
+    assert load(out).predict(str(picture))[0].name == "picture.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_model"], "no such model"),
+        ([DETECTOR, "--size", "7x"], "height x width"),
+        ([DETECTOR, "--size", "0x5"], "height x width"),
+        ([DETECTOR, "--batch", "0"], "--batch"),
+        ([DETECTOR, "--opset", "3"], "--opset"),
+        ([DETECTOR, "--opset", "17", "--format", "torchscript"], "--opset"),
+        ([DETECTOR, "--no-post", "--check", "a.jpg"], "--check"),
+        ([DETECTOR, "--checkpoint", "missing.pth"], "missing.pth"),
+        (["resnet18_5x_224x224_weather_tag_bdd100k", "--size", "8x8", "--checkpoint", "x.pth"], "leave out --size"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_unwritable_output(tmp_path: Path, make: Callable[[str], Model]) -> None:
+    from bdd100k_models.errors import OutputError
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_model(make("drivable"), tmp_path / "file" / "model.onnx", ExportOptions(size=SIZE))
+
+
+def test_sizes() -> None:
+    assert parse_size("720x1280") == (720, 1280)
+    assert parse_size("640") == (640, 640)
+    assert parse_size(None) is None

@@ -1,0 +1,151 @@
+"""The runtime without PyTorch: its pictures and masks against OpenCV and mmdetection."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bdd100k_models.errors import CheckpointError, ImageError, MissingFileError
+from bdd100k_models.runtime import load
+from bdd100k_models.runtime.description import Description, read_description
+from bdd100k_models.runtime.people import region_of
+from bdd100k_models.runtime.pictures import cover, fit, read_picture, resize, take_region
+from bdd100k_models.runtime.segments import paste_mask
+from conftest import ROOT
+
+sides = st.integers(1, 90)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides, sides, sides, sides, st.integers(0, 9))
+def test_resize_is_opencvs(height: int, width: int, new_height: int, new_width: int, seed: int) -> None:
+    pixels = noise(height, width, seed)
+    expected = cv2.resize(pixels, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+    # OpenCV takes another way where both sides are halved exactly
+    assert np.abs(resize(pixels, (new_height, new_width)).astype(int) - expected).max() <= 1
+
+
+def test_resize_is_opencvs_to_the_bit() -> None:
+    pixels = noise(72, 128)
+    for size in ((40, 71), (100, 178), (72, 128), (1, 1), (33, 200), (144, 256), (36, 64)):
+        assert np.array_equal(resize(pixels, size), cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR)), (
+            size
+        )
+
+
+@pytest.mark.parametrize("udp", [False, True])
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-40, 150), st.floats(-40, 90), st.floats(3, 200), st.floats(3, 200))
+def test_regions_are_opencvs(udp: bool, x: float, y: float, width: float, height: float) -> None:
+    from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
+
+    pixels = noise(80, 120)
+    size = (64, 48)
+    centre, extent = region_of((x, y, x + width, y + height), 1.25, size)
+    make = get_udp_warp_matrix if udp else get_warp_matrix
+    matrix = make(centre, extent, 0.0, output_size=size[::-1])
+    expected = cv2.warpAffine(pixels.astype(np.float32), matrix, size[::-1], flags=cv2.INTER_LINEAR)
+    difference = np.abs(take_region(pixels, centre, extent, size, udp) - expected)
+    # a place on the border between two steps of 1/32 pixel may be rounded either way
+    assert np.mean(difference > 1e-2) < 0.08
+    assert difference.mean() < 0.3
+
+
+def test_masks_are_mmdetections() -> None:
+    import torch
+
+    from bdd100k_models.compat import activate
+
+    activate()
+    from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
+
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        mask = rng.random((28, 28), dtype=np.float32)
+        corner, size = rng.uniform(-10, 60, 2), rng.uniform(0, 50, 2)
+        box = np.hstack([corner, corner + size]).clip(0, (70, 50, 70, 50)).astype(np.float32)
+        inside, (rows, columns) = paste_mask(mask, box, (50, 70), 0.5)
+        whole = np.zeros((50, 70), bool)
+        whole[rows, columns] = inside
+        pasted, where = _do_paste_mask(torch.from_numpy(mask)[None, None], torch.from_numpy(box)[None], 50, 70)
+        expected = torch.zeros(50, 70, dtype=torch.bool)
+        expected[where] = pasted[0] >= 0.5
+        assert np.mean(whole != expected.numpy()) < 1e-3
+
+
+def test_fit_keeps_proportions_and_fills() -> None:
+    pixels, inner = fit(np.full((50, 50, 3), 200, np.uint8), (40, 80), (1, 2, 3))
+    assert (pixels.shape, inner) == ((40, 80, 3), (40, 40))
+    assert (pixels[:, :40] == 200).all() and (pixels[:, 40:] == (1, 2, 3)).all()
+    assert fit(noise(1, 3000), (40, 80), (0, 0, 0))[1] == (1, 80)
+    assert cover(noise(90, 30), (40, 80)).shape == (40, 80, 3)
+
+
+def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    for wrong in (text, tmp_path / "missing.jpg", np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ImageError):
+            read_picture(wrong)
+    assert read_picture(Image.new("L", (5, 4))).shape == (4, 5, 3)
+
+
+def test_files_that_are_no_exports(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="export"):
+        load(tmp_path / "missing.onnx")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"broken\.onnx"):
+        load(broken)
+
+
+def test_descriptions_survive() -> None:
+    description = Description(
+        name="a",
+        task="det",
+        categories=("car", "bus"),
+        colours=((0, 0, 142), (0, 60, 100)),
+        image_size=(72, 128),
+        input_size=(72, 128),
+        padded_size=(96, 128),
+        mean=(1.0, 2.0, 3.0),
+        std=(1.0, 1.0, 1.0),
+        channel_order="bgr",
+        pre=True,
+        post=True,
+        outputs=("boxes",),
+        batch=None,
+        opset=17,
+        options={"mask_threshold": 0.5},
+    )
+    assert read_description(description.to_json(), "x") == description
+    assert "any number" in description.input_form()
+    for wrong in (None, "", "{", "{}", '{"version": 1}', '{"version": 99}'):
+        with pytest.raises(CheckpointError, match="file"):
+            read_description(wrong, "file")
+
+
+def test_nothing_but_numpy_and_pillow_is_imported() -> None:
+    blocked = ("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmseg", "cv2", "msgspec", "rich", "scipy", "onnx")
+    code = (
+        "import sys\n"
+        f"for name in {blocked!r}: sys.modules[name] = None\n"
+        "import bdd100k_models.runtime as runtime\n"
+        "from bdd100k_models.runtime import segments, people, pictures\n"
+        f"print(sorted(name for name in sys.modules if name.partition('.')[0] in {blocked!r} and sys.modules[name]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
