@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from bdd100k_models.errors import LabelError
-from bdd100k_models.evaluation.regions import make_regions, overlaps, shared_pixels
+from bdd100k_models.evaluation.regions import Written, decode_regions, overlaps, shared_pixels
 from bdd100k_models.formats.rle import RLE, decode_spans
 from evaluation_support import draw_rectangles, rle_of
 
@@ -29,8 +29,8 @@ def masks_of(seed: int, disjoint: bool, size: tuple[int, int]) -> list[np.ndarra
 def regions_of(masks: list[np.ndarray]):
     encoded = [RLE(packed["counts"], tuple(packed["size"])) for packed in map(rle_of, masks)]
     count = len(masks)
-    columns = [0] * count, [0.5] * count, [False] * count, [False] * count, [""] * count
-    return make_regions(encoded, *columns)
+    columns = [0] * count, [0.5] * count, [False] * count, [False] * count, ["1"] * count, list(range(count))
+    return decode_regions([Written("here", encoded, *columns)])[0]
 
 
 SIZES = st.sampled_from([(5, 7), (1, 1), (1, 9), (9, 1), (40, 60)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -147,44 +148,78 @@ NO_REGIONS = Regions(
 )
 
 
-def make_regions(
-    masks: Sequence[RLE],
-    category: Sequence[int],
-    scores: Sequence[float],
-    crowd: Sequence[bool],
-    ignored: Sequence[bool],
-    where: Sequence[str],
-) -> Regions:
-    """Gather regions of one image and check their masks.
+@dataclass
+class Written:
+    """The regions of one image as they were written, a row each; the masks are not yet decoded.
 
-    Args:
+    Attributes:
+        where: Names file and frame, for errors.
         masks: The masks.
         category: Index of the category of each.
         scores: Score of each, NaN for none.
         crowd: Whether each is a crowd.
         ignored: Whether each is ignored.
-        where: Names file, frame and label of each, for errors.
+        ids: Id of the label of each.
+        places: Place of the label of each in the file.
+    """
+
+    where: str
+    masks: list[RLE] = field(default_factory=list)
+    category: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    crowd: list[bool] = field(default_factory=list)
+    ignored: list[bool] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def names(self) -> Iterator[str]:
+        """Name file, frame and label of each region."""
+        return (f"{self.where}, label {place}" for place in self.places)
+
+    def check_size(self) -> None:
+        """Require all masks to have the size of the first.
+
+        Raises:
+            LabelError: One has another.
+        """
+        for mask, name in zip(self.masks, self.names(), strict=True):
+            if mask.size != self.masks[0].size:
+                raise LabelError(
+                    f"{name}: rle.size is {mask.size[0]}x{mask.size[1]}, but other masks of this frame have "
+                    f"{self.masks[0].size[0]}x{self.masks[0].size[1]} (height x width)"
+                )
+
+
+def decode_regions(images: Sequence[Written]) -> list[Regions]:
+    """Decode the masks of many images in one pass, which costs little more than to decode those of one.
 
     Raises:
-        LabelError: A mask is malformed, or has another size than the first.
+        LabelError: A mask is malformed, or has another size than the first of its image.
     """
-    for place, mask in enumerate(masks):
-        if mask.size != masks[0].size:
-            raise LabelError(
-                f"{where[place]}: rle.size is {mask.size[0]}x{mask.size[1]}, but other masks of this frame have "
-                f"{masks[0].size[0]}x{masks[0].size[1]} (height x width)"
-            )
-    return Regions(
-        tuple(masks),
-        np.array(category, np.int64),
-        np.array(scores, np.float64),
-        np.array(crowd, np.bool_),
-        np.array(ignored, np.bool_),
-        tuple(rle.decode_spans(masks, where)),
-    )
+    for image in images:
+        image.check_size()
+    masks = [mask for image in images for mask in image.masks]
+    runs = iter(rle.decode_spans(masks, itertools.chain.from_iterable(image.names() for image in images)))
+    return [
+        Regions(
+            tuple(image.masks),
+            np.array(image.category, np.int64),
+            np.array(image.scores, np.float64),
+            np.array(image.crowd, np.bool_),
+            np.array(image.ignored, np.bool_),
+            tuple(itertools.islice(runs, len(image.masks))),
+            tuple(image.ids),
+        )
+        for image in images
+    ]
 
 
 def read_regions(text: bytes, config: EvalConfig, where: str, *, predicted: bool, scored: bool = False) -> Regions:
+    """Read the regions of a frame; see :func:`read_written`, also for what is raised, and :func:`decode_regions`."""
+    return decode_regions([read_written(text, config, where, predicted=predicted, scored=scored)])[0]
+
+
+def read_written(text: bytes, config: EvalConfig, where: str, *, predicted: bool, scored: bool = False) -> Written:
     """Read the regions of a frame that belong to evaluated categories; labels without a region are skipped.
 
     Args:
@@ -195,12 +230,11 @@ def read_regions(text: bytes, config: EvalConfig, where: str, *, predicted: bool
         scored: Whether every region must have a score.
 
     Raises:
-        LabelError: A field has the wrong type, a category is unknown and not to be left out, a score is missing, a
-            mask is malformed or of another size, or a prediction is a polygon.
+        LabelError: A field has the wrong type, a category is unknown and not to be left out, a score is missing, or a
+            prediction is a polygon.
     """
     frame = decode_frame(text, _DECODER, where)
-    masks: list[RLE] = []
-    columns: list[tuple[int, float, bool, bool, int, str]] = []
+    written = Written(where)
     for place, label in enumerate(frame.labels or ()):
         meaning = config.meaning(label.category)
         if meaning is None:
@@ -222,34 +256,14 @@ def read_regions(text: bytes, config: EvalConfig, where: str, *, predicted: bool
             (is_true(label.attributes.crowd), is_true(label.attributes.ignored)) if label.attributes else _NO
         )
         score = float("nan") if label.score is None else label.score
-        masks.append(mask)
-        columns.append((meaning.category, score, crowd, meaning.ignored or ignored, place, str(label.id)))
-    if not masks:
-        return NO_REGIONS
-    category, scores, crowds, aside, places, ids = zip(*columns, strict=True)
-    names = _Names(where, places)
-    return replace(make_regions(masks, category, scores, crowds, aside, names), ids=ids)
-
-
-class _Names(Sequence[str]):
-    """Names file, frame and label of each region, written only where one is asked for."""
-
-    def __init__(self, where: str, places: Sequence[int]) -> None:
-        self._where, self._places = where, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return f"{self._where}, label {self._places[index]}"
+        written.masks.append(mask)
+        written.category.append(meaning.category)
+        written.scores.append(score)
+        written.crowd.append(crowd)
+        written.ignored.append(meaning.ignored or ignored)
+        written.ids.append(str(label.id))
+        written.places.append(place)
+    return written
 
 
 def _draw(polygons: list[Any] | None, config: EvalConfig, size: ImageSize | None, where: str) -> RLE | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from bdd100k_models.evaluation.config import EvalConfig, Options
+from bdd100k_models.evaluation.frames import FramePair
 from bdd100k_models.evaluation.masks import has_masks, map_images
 from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.tracking import TrackingEvaluator
@@ -16,6 +17,7 @@ from bdd100k_models.evaluation.tracking_frames import compare_bitmask_files, com
 from bdd100k_models.evaluation.tracking_videos import VideoPairs, pair_mask_videos
 
 _Outcome = TypeVar("_Outcome")
+_PORTION = 32
 
 
 def assess_box_tracks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
@@ -72,8 +74,10 @@ def _assess_regions(truth: Path, result: Path, options: Options, config: EvalCon
     pairs = VideoPairs(truth, result)
     official, strict = (_evaluator("seg_track", options, config) for _ in range(2))
     overlapping = 0
-    frames = map_images(partial(compare_region_frames, config=config), pairs, options.processes, light=True)
-    for video in _videos(frames, pairs.lengths):
+    portions = map_images(
+        partial(compare_region_frames, config=config), _Portions(pairs), options.processes, light=True
+    )
+    for video in _videos(chain.from_iterable(portions), pairs.lengths):
         official.process([frame for frame, _ in video])
         strict.process([parted or frame for frame, parted in video])
         overlapping += sum(parted is not None for _, parted in video)
@@ -89,6 +93,29 @@ def _assess_regions(truth: Path, result: Path, options: Options, config: EvalCon
             f"{mended.score('mIDF1'):.2f}"
         )
     return assessment.with_notes(notes)
+
+
+class _Portions(Sequence[list[FramePair]]):
+    """Frames in portions whose masks are decoded together."""
+
+    def __init__(self, pairs: VideoPairs) -> None:
+        self._pairs = pairs
+
+    def __len__(self) -> int:
+        return -(-len(self._pairs) // _PORTION)
+
+    @overload
+    def __getitem__(self, index: int) -> list[FramePair]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[list[FramePair]]: ...
+
+    def __getitem__(self, index: int | slice) -> list[FramePair] | list[list[FramePair]]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._pairs[index * _PORTION : (index + 1) * _PORTION]
 
 
 def _evaluator(task: str, options: Options, config: EvalConfig) -> TrackingEvaluator:

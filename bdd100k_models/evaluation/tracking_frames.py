@@ -16,7 +16,7 @@ from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig
 from bdd100k_models.evaluation.frames import FramePair, decode_frame
 from bdd100k_models.evaluation.names import unknown_category
-from bdd100k_models.evaluation.regions import NO_REGIONS, Regions, read_regions
+from bdd100k_models.evaluation.regions import NO_REGIONS, Regions, decode_regions, read_written
 from bdd100k_models.evaluation.segments import overlay
 from bdd100k_models.formats.arrays import Flags, check_box, is_true
 from bdd100k_models.formats.bitmask import Bitmask, Packed, read_packed
@@ -244,19 +244,33 @@ def compare_box_frames(pair: FramePair, config: EvalConfig) -> FrameOverlap:
     return compare_boxes(truth, result)
 
 
-def compare_region_frames(pair: FramePair, config: EvalConfig) -> tuple[FrameOverlap, FrameOverlap | None]:
-    """Read and compare the run-length masks of a frame.
+def compare_region_frames(
+    pairs: Sequence[FramePair], config: EvalConfig
+) -> list[tuple[FrameOverlap, FrameOverlap | None]]:
+    """Read and compare the run-length masks of some frames, whose masks are decoded together.
 
     Returns:
-        The comparison by the official rule, which drops all predictions of a frame if two of them overlap; and in that
-        case the one of the same masks parted, else None.
+        Of each, the comparison by the official rule, which drops all predictions of a frame if two of them overlap;
+        and in that case the one of the same masks parted, else None.
 
     Raises:
-        LabelError: See :func:`bdd100k_models.evaluation.regions.read_regions`; or the id of a prediction is no whole
-            number, or a category has two objects of the same track.
+        LabelError: See :func:`~bdd100k_models.evaluation.regions.read_written` and ``decode_regions``; or the id of a
+            prediction is no whole number, or a category has two objects of the same track.
     """
-    truth = read_regions(pair.truth, config, pair.truth_where, predicted=False)
-    result = read_regions(pair.result or b"{}", config, pair.where, predicted=True)
+    written = []
+    for pair in pairs:
+        written.append(read_written(pair.truth, config, pair.truth_where, predicted=False))
+        written.append(read_written(pair.result or b"{}", config, pair.where, predicted=True))
+    sides = decode_regions(written)
+    return [
+        _compare_region_frame(pair, truth, result, config)
+        for pair, truth, result in zip(pairs, sides[::2], sides[1::2], strict=True)
+    ]
+
+
+def _compare_region_frame(
+    pair: FramePair, truth: Regions, result: Regions, config: EvalConfig
+) -> tuple[FrameOverlap, FrameOverlap | None]:
     _check_tracks(truth.ids, truth.category, ~(truth.crowd | truth.ignored), config, pair.truth_where)
     counted = ~(result.crowd | result.ignored)
     _check_tracks(result.ids, result.category, counted, config, pair.where, predicted=True)

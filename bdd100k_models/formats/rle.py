@@ -156,7 +156,7 @@ def decode_runs(rle: RLE, where: str) -> Ints:
     return runs
 
 
-def decode_spans(masks: Sequence[RLE], where: Sequence[str]) -> list[Ints]:
+def decode_spans(masks: Sequence[RLE], where: Iterable[str]) -> list[Ints]:
     """Return first and past-the-last pixel (R, 2) of each mask's runs inside, empty ones left out.
 
     Pixels are counted down the columns. The text of all masks is decoded in one pass, however many there are.
@@ -172,7 +172,7 @@ def decode_spans(masks: Sequence[RLE], where: Sequence[str]) -> list[Ints]:
     if spans is None:  # one of them is malformed; this finds it
         for mask, name in zip(masks, where, strict=True):
             decode_runs(mask, name)
-        raise LabelError(f"{where[0]}: rle.counts is no run-length code; write the file again")
+        raise LabelError("rle.counts is no run-length code; write the file again")
     return spans
 
 

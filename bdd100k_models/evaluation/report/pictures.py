@@ -184,7 +184,7 @@ def _compare(task: Task, frame: Any, config: EvalConfig) -> FrameOverlap:
         return compare_bitmask_files(frame, len(config.categories))
     if task.name == "mot":
         return compare_box_frames(frame, config)
-    official, parted = compare_region_frames(frame, config)
+    ((official, parted),) = compare_region_frames([frame], config)
     return parted or official
 
 
