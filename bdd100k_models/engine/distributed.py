@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import TypeVar
@@ -78,9 +79,15 @@ def start(launcher: str, device: torch.device) -> None:
 
 
 def stop() -> None:
-    """Leave the group of processes, if any."""
+    """Leave the group of processes, if any.
+
+    What still holds the group, such as a wrapped model in a cycle of references, is let go first: a group that lives on
+    until the interpreter ends can abort the process, since its threads are then torn down while they run.
+    """
     if dist.is_distributed():
+        gc.collect()
         torch.distributed.destroy_process_group()
+        gc.collect()
 
 
 def rank() -> int:
