@@ -17,7 +17,7 @@ from bdd100k_models.evaluation.tracking_frames import compare_bitmask_files, com
 from bdd100k_models.evaluation.tracking_videos import VideoPairs, pair_mask_videos
 
 _Outcome = TypeVar("_Outcome")
-_PORTION = 32
+_PORTION = 32  # frames
 
 
 def assess_box_tracks(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
@@ -74,9 +74,7 @@ def _assess_regions(truth: Path, result: Path, options: Options, config: EvalCon
     pairs = VideoPairs(truth, result)
     official, strict = (_evaluator("seg_track", options, config) for _ in range(2))
     overlapping = 0
-    portions = map_images(
-        partial(compare_region_frames, config=config), _Portions(pairs), options.processes, light=True
-    )
+    portions = map_images(partial(compare_region_frames, config=config), _Portions(pairs), options.processes)
     for video in _videos(chain.from_iterable(portions), pairs.lengths):
         official.process([frame for frame, _ in video])
         strict.process([parted or frame for frame, parted in video])
