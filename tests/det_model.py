@@ -32,6 +32,10 @@ def make_checkpoint(path: Path, seed: int = 0) -> Path:
     return path
 
 
+#: Starts two processes of one run, at a port that is free.
+TWO_PROCESSES = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone")
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Return the environment of a command, without what would change its output."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("BDD100K", "OMP_"))}

@@ -20,7 +20,7 @@ import torch
 
 from bdd100k_models.cli import main
 from conftest import ROOT, draw_noise
-from det_model import MODEL, environment, make_checkpoint, run
+from det_model import MODEL, TWO_PROCESSES, environment, make_checkpoint, run
 
 COUNT = 7
 
@@ -128,7 +128,7 @@ def test_a_coco_conversion_serves_as_labels(reference: Path, checkpoint: Path, d
 
 def test_two_processes_write_the_same_bytes(reference: Path, checkpoint: Path, data_root: Path, tmp_path: Path) -> None:
     words = command(checkpoint, data_root, tmp_path)[2:]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29731"]
+    launch = [*TWO_PROCESSES]
     done = subprocess.run(
         [*launch, str(ROOT / "det/test.py"), *map(str, words), "--launcher", "pytorch", "--format-only"],
         capture_output=True,

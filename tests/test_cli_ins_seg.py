@@ -19,7 +19,7 @@ from bdd100k_models.formats.results.instances import InstanceFormat
 from bdd100k_models.formats.results.panoptic import PanopticFormat
 from bdd100k_models.formats.scalabel import Label, load_frames
 from conftest import ROOT, SHARED, draw_noise
-from det_model import environment
+from det_model import TWO_PROCESSES, environment
 from mask_models import write_checkpoint, write_config
 
 COUNT = 5
@@ -84,7 +84,7 @@ def test_every_image_has_predictions(command: list[str], reference: dict[str, by
 
 @pytest.mark.slow
 def test_two_processes_write_the_same_bytes(command: list[str], reference: dict[str, bytes], tmp_path: Path):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29741"]
+    launch = [*TWO_PROCESSES]
     done = subprocess.run(
         [*launch, str(ROOT / command[0] / "test.py"), *command[1:], str(tmp_path), "--launcher", "pytorch"],
         capture_output=True,

@@ -17,7 +17,7 @@ import det_model
 from bdd100k_models.cli import main
 from bdd100k_models.tasks import JOINTS
 from conftest import draw_noise
-from det_model import environment, run
+from det_model import TWO_PROCESSES, environment, run
 from official_tool import official_frames
 from pose_model import make_config, make_data, make_weights
 
@@ -137,7 +137,7 @@ def test_one_process_and_two_write_the_same(call: Callable[..., Done], model: tu
     flags = ["--checkpoint", weights, "--data-root", make_data(tmp_path / "data")]
     one, two = tmp_path / "one", tmp_path / "two"
     assert call(config, *flags, "--format-dir", one).returncode == 0
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "bdd100k_models.cli"]
+    launcher = [*TWO_PROCESSES, "-m", "bdd100k_models.cli"]
     command = [*launcher, "test", "pose", config, *flags, "--format-dir", two, "--launcher", "pytorch"]
     subprocess.run(list(map(str, command)), check=True, capture_output=True, env=environment())
     assert (one / "result_keypoints.json").read_bytes() == (two / "result_keypoints.json").read_bytes()

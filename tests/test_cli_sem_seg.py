@@ -14,7 +14,7 @@ import pytest
 
 from bdd100k_models.tasks import TASKS
 from conftest import ROOT, draw_noise
-from det_model import environment, run
+from det_model import TWO_PROCESSES, environment, run
 from semantic_model import coco_rle, write_checkpoint, write_config, write_data
 
 COUNT = 5
@@ -165,7 +165,7 @@ def test_the_scores_of_masks_and_of_run_lengths_are_official(
 def test_two_processes_write_the_same_bytes(
     reference: Path, command: list[str | Path], task: str, tmp_path: Path
 ) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29741"]
+    launch = [*TWO_PROCESSES]
     words = [*launch, ROOT / task / "test.py", *command[2:], "--format-dir", tmp_path, "--launcher", "pytorch"]
     done = subprocess.run(
         list(map(str, words)),
@@ -246,7 +246,7 @@ def test_two_processes_train_on_the_cpu(tmp_path: Path) -> None:
     """Synchronised normalisation becomes the plain one, which no GPU is needed for."""
     config = write_config(tmp_path, "sem_seg")
     root = write_data(tmp_path / "data", "sem_seg", 4, "train")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29743"]
+    launch = [*TWO_PROCESSES]
     flags = ["--data-root", root, "--work-dir", tmp_path / "run", "--device", "cpu", "--no-validate"]
     flags += ["--accumulate", "off"]
     options = ["train_cfg.max_iters=1", "train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.formats.results.tracks import BoxTrackFormat, MaskTrackFormat
 from bdd100k_models.tasks import get_task
-from det_model import environment
+from det_model import TWO_PROCESSES, environment
 
 FRAMES, VIDEOS = 3, 3
 
@@ -87,7 +86,7 @@ def test_every_video_and_frame_has_its_files(command: list[str], reference: dict
 
 
 def test_two_processes_write_the_same_bytes(command: list[str], reference: dict[str, bytes], tmp_path: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29747"]
+    launcher = [*TWO_PROCESSES]
     words = [*launcher, "-m", "bdd100k_models.cli", "test", *command, str(tmp_path), "--launcher", "pytorch"]
     done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
     assert contents(tmp_path) == reference, done.stderr

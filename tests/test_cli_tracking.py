@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from bdd100k_models.engine.motion import TRACKERS, MotionTracking
 from bdd100k_models.errors import InputError
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.tasks import TASKS
-from det_model import MODEL, environment, make_checkpoint, run
+from det_model import MODEL, TWO_PROCESSES, environment, make_checkpoint, run
 from evaluation_support import same_as_official
 
 FRAMES = 4
@@ -66,7 +65,7 @@ def test_a_file_and_a_movie_for_each_video(reference: Path, root: Path) -> None:
 
 
 def test_two_processes_write_the_same_bytes(reference: Path, flags: list[str | Path], tmp_path: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "bdd100k_models.cli"]
+    launcher = [*TWO_PROCESSES, "-m", "bdd100k_models.cli"]
     command = [*launcher, "test", "mot", MODEL, *flags, "--format-dir", tmp_path, "--launcher", "pytorch"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment(), check=False)
     assert "12 images" in done.stdout, done.stderr

@@ -25,7 +25,7 @@ from bdd100k_models.models.dla import DLA
 from bdd100k_models.tasks import TAGS, TASKS
 from bdd100k_models.zoo.records import config_files
 from conftest import draw_noise
-from det_model import environment, run
+from det_model import TWO_PROCESSES, environment, run
 
 NETS = {
     "dla34": "dla34_5x_224x224_weather_tag_bdd100k",
@@ -242,7 +242,7 @@ def test_one_process_two_and_a_resumed_run_write_the_same(tmp_path: Path):
     assert "night" in done.stdout and len(list((tmp_path / "drawn").iterdir())) == 5
     assert json.loads((tmp_path / "one/results.json").read_text())["accuracy_top-5"] == 100
 
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "bdd100k_models.cli"]
+    launcher = [*TWO_PROCESSES, "-m", "bdd100k_models.cli"]
     command = [*launcher, "test", "tagging", name, *flags, "--format-dir", tmp_path / "two", "--launcher", "pytorch"]
     subprocess.run(list(map(str, command)), check=True, capture_output=True, env=environment())
 
