@@ -110,8 +110,8 @@ def run_list(args: argparse.Namespace) -> int:
     if args.at_least is not None and args.metric is None:
         raise InputError("--at-least needs a score to compare with; name it with --metric")
     rows = list_rows(args.task, args.method, args.backbone, args.source)
-    # whatever is filtered out, a column of the zoo is one
-    known = columns_of(list_rows())
+    # whatever is filtered out, a column of the task's tables is one
+    known = columns_of(list_rows(args.task))
     if args.metric:
         metric = find_column(args.metric, known)
         rows = sort_rows(with_score(rows, metric, args.at_least), metric, reverse=args.reverse)
