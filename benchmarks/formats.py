@@ -33,8 +33,11 @@ import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from bdd100k_models.datasets.synth.labels import drivable_mask, semantic_mask
+from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.engine.shards import RunIdentity, Shards
 from bdd100k_models.formats import rle
+from bdd100k_models.formats.bitmask import NO_CLASS
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS
 
@@ -160,15 +163,11 @@ def read_segments(folder: Path, number: int) -> Any:
 # ------------------------------------------------------------------------------------------------ classes of pixels
 
 
-def draw_classes(seed: int, count: int) -> Sample:
-    """Return blobs of some of so many classes, with thin and small things on top."""
-    rng = np.random.default_rng(seed)
-    height, width = IMAGE_SIZE
-    field = cv2.resize(rng.random((10, 16)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    classes = (np.clip(field, 0, 0.999) * min(count, 8)).astype(np.uint8)
-    for _ in range(2 * count):
-        x, y, wide, high = (int(rng.integers(side)) for side in (width, height, 60, 200))
-        cv2.rectangle(classes, (x, y), (x + wide, y + high), int(rng.integers(count)), cv2.FILLED)
+def draw_classes(seed: int, task: str) -> Sample:
+    """Return the classes of a drawn street scene, whose regions have the shapes and sizes of real ones."""
+    picture = draw_picture(seed, "val", seed)
+    classes = semantic_mask(picture) if task == "sem_seg" else drivable_mask(picture)
+    classes[classes == NO_CLASS] = 0  # a model has a class for each pixel
     return {"pred_sem_seg": {"data": torch.from_numpy(classes)[None]}}
 
 
@@ -210,7 +209,7 @@ def read_classes(task: str, folder: Path, number: int) -> Any:
 def classes_case(task: str) -> Case:
     """Return the case of a task whose models classify pixels."""
     return Case(
-        functools.partial(draw_classes, count=len(TASKS[task].categories)),
+        functools.partial(draw_classes, task=task),
         prepare_classes,
         functools.partial(write_classes, task),
         functools.partial(read_classes, task),
