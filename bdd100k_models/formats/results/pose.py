@@ -15,6 +15,7 @@ from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.graphs import person_label
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.scalabel import Frame
+from bdd100k_models.runtime.people import distinct
 from bdd100k_models.tasks import JOINTS, Task
 
 
@@ -123,16 +124,7 @@ def suppress(people: Sequence[Person], threshold: float) -> list[Person]:
     """
     if len(people) < 2:
         return list(people)
-    joints = np.array([person.joints for person in people], np.float32)[:, :, :2]
-    areas = np.array([person.area for person in people], np.float32)
-    variances = (np.array(POSE_SIGMAS) * 2) ** 2
-    left = np.argsort([person.score for person in people], kind="stable")[::-1]
-    kept = []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(people[best])
-        distances = ((joints[left] - joints[best]) ** 2).sum(axis=2)
-        scales = (areas[left] + areas[best]) / 2 + np.spacing(1)
-        similarity = np.exp(-distances / variances / scales[:, None] / 2).mean(axis=1)
-        left = left[similarity <= threshold]
-    return kept
+    joints = np.array([person.joints for person in people], np.float64)[:, :, :2]
+    areas = np.array([person.area for person in people], np.float64)
+    scores = np.array([person.score for person in people])
+    return [people[place] for place in distinct(joints, areas, scores, np.array(POSE_SIGMAS), threshold)]
