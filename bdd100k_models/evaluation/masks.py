@@ -189,7 +189,7 @@ def map_images(
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
-    portions = iter([items[start : start + _PORTION] for start in range(0, len(items), _PORTION)])
+    portions = (items[start : start + _PORTION] for start in range(0, len(items), _PORTION))  # each read in its turn
     work = functools.partial(_apply, function)
     pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
     try:
