@@ -110,7 +110,6 @@ def test_labels_without_people_are_named(data_root: Path, tmp_path: Path, capfd:
 
 def test_arguments_that_do_not_fit(refused: Run, tmp_path: Path) -> None:
     assert "no such checkpoint" in refused(words=("--resume", str(tmp_path / "none.pth")))
-    assert "--amp" in refused(words=("--amp",))
     assert "cannot be set up" in refused("optim_wrapper.optimizer.type=Nonsense")
     assert "train_cfg.type 'Loop' is not known" in refused("train_cfg.type=Loop")
     torch.save({"state_dict": {"a": torch.zeros(1)}, "meta": {}}, tmp_path / "bare.pth")

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from bdd100k_models.datasets.images import ImageSet
     from bdd100k_models.engine.test import TestReport
+    from bdd100k_models.evaluation.result import Result
 
 _PROBLEMS_SHOWN = 10
 
@@ -146,8 +148,35 @@ def _add_running_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tmpdir", help="accepted; results never need collecting here")
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a test.
+
+    Attributes:
+        report: Of the inference.
+        scores: Of the official evaluation, where it was asked for.
+    """
+
+    report: TestReport
+    scores: Result | None = None
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the verb; 0, or 1 when some images had problems."""
+    outcome = carry_out(args)
+    return 1 if outcome is not None and outcome.report.problems else 0
+
+
+def carry_out(args: argparse.Namespace, say: Callable[[str], object] = print) -> Outcome | None:
+    """Test a model as the flags say.
+
+    Args:
+        args: The parsed flags.
+        say: Is told, line by line, what the user should read on standard output.
+
+    Returns:
+        What came of it, in the first process; None in the others.
+    """
     task = get_task(args.task)
     _check_arguments(args)
     pose.check_arguments(task, args)
@@ -165,12 +194,14 @@ def run(args: argparse.Namespace) -> int:
     device = distributed.choose_device(args.device)
     distributed.start(args.launcher, device)
     try:
-        return _run_joined(task, args, path, config, device)
+        return _run_joined(task, args, path, config, device, say)
     finally:
         distributed.stop()
 
 
-def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> int:
+def _run_joined(
+    task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any, say: Callable[[str], object]
+) -> Outcome | None:
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
@@ -204,12 +235,13 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
         options.regions = pose.choose_regions(args, config, images, options)
     report = run_test(task, config, images, options)
     if report is None:
-        return 0
-    _print_report(report, out_dir)
-    if args.eval is not None and images.label_file is not None:
-        result = result_format.result_path(out_dir, scored)
-        _score(task, images.label_file, result, result_format.score_file(out_dir), args.work_dir or out_dir)
-    return 1 if report.problems else 0
+        return None
+    _print_report(report, out_dir, say)
+    if args.eval is None or images.label_file is None:
+        return Outcome(report)
+    result = result_format.result_path(out_dir, scored)
+    scores = _score(task, images.label_file, result, result_format.score_file(out_dir), args.work_dir or out_dir, say)
+    return Outcome(report, scores)
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -244,7 +276,7 @@ def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> Imag
     return images_of_split(task, root, args.split or "val")
 
 
-def _print_report(report: TestReport, out_dir: Path) -> None:
+def _print_report(report: TestReport, out_dir: Path, say: Callable[[str], object]) -> None:
     for problem in report.problems[:_PROBLEMS_SHOWN]:
         kind = "warning" if problem.predicted else "error"
         print(f"{kind}: {problem.name}: {problem.message}", file=sys.stderr)
@@ -255,14 +287,17 @@ def _print_report(report: TestReport, out_dir: Path) -> None:
     if report.problems:
         failed = sum(not problem.predicted for problem in report.problems)
         line += f" ({failed} images failed, {len(report.problems) - failed} were unusual: {out_dir / 'errors.json'})"
-    print(line)
+    say(line)
 
 
-def _score(task: Task, labels: Path, result: Path, score_file: Path | None, folder: Path) -> None:
+def _score(
+    task: Task, labels: Path, result: Path, score_file: Path | None, folder: Path, say: Callable[[str], object]
+) -> Result:
     from bdd100k_models.evaluation.run import Options, evaluate
 
     scores = evaluate(task.name, labels, result, Options(coco_truth=True, score_file=score_file))
-    print(scores.table())
+    say(scores.table())
     path = folder / f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"
     scores.save(path)
-    print(f"scores: {path}")
+    say(f"scores: {path}")
+    return scores

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from a checkpoint (default: the newest of the work folder)",
     )
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights (fine-tuning)")
-    parser.add_argument("--amp", action="store_true", help="mixed precision (GPU)")
+    parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on the CPU")
     parser.add_argument(
         "--accumulate",
         type=_parts,

@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.precision import set_precision
 from bdd100k_models.engine.recipe import (
     Accumulate,
     BatchPlan,
@@ -28,7 +29,7 @@ from bdd100k_models.engine.recipe import (
 )
 from bdd100k_models.engine.run_record import check_resumable, newest_checkpoint, now, versions, write_record
 from bdd100k_models.engine.runner import TrainingRunner
-from bdd100k_models.errors import ConfigError, DownloadError, InputError, MissingFileError, ZooError
+from bdd100k_models.errors import ConfigError, DownloadError, MissingFileError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import get_task
@@ -166,7 +167,7 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     config.load_from, config.resume = (None, False) if checkpoint is None else (str(checkpoint), True)
     if checkpoint is None and options.weights is None:
         _check_stages(config)
-    _set_precision(config, options)
+    set_precision(config, options.device, amp=options.amp)
     if options.ema:
         add_average(config)
     set_tensorboard(config, options.tensorboard)
@@ -247,22 +248,6 @@ def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan
     if distributed.rank() == 0:
         write_record(options.work_dir, record)
     return record
-
-
-def _set_precision(config: Config, options: TrainOptions) -> None:
-    wrapper = config.optim_wrapper
-    mixed = options.amp or wrapper.type == "AmpOptimWrapper"
-    if options.device.type == "cpu":
-        if options.amp:
-            raise InputError("--amp trains on NVIDIA GPUs only; leave it out on the CPU")
-        if mixed:
-            print_log("this recipe is for mixed precision, which needs a GPU: training in full precision", "current")
-            wrapper.type = "OptimWrapper"
-            for key in ("loss_scale", "dtype", "use_fsdp"):
-                wrapper.pop(key, None)
-    elif options.amp and wrapper.type != "AmpOptimWrapper":
-        wrapper.type = "AmpOptimWrapper"
-        wrapper.setdefault("loss_scale", "dynamic")
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:

@@ -30,7 +30,7 @@ th:first-child, td:first-child { text-align: left; }
 .wide { grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); }
 .scroll { overflow-x: auto; } .scroll, .grid { margin-top: 1rem; }
 .plot { background: #fff; border-radius: .375rem; } .plot svg { width: 100%; height: auto; display: block; }
-figure { margin: 0; } img { width: 100%; height: auto; border-radius: .375rem; display: block; }
+figure { margin: 0; } img, video { width: 100%; height: auto; border-radius: .375rem; display: block; }
 figcaption { font-size: .85rem; opacity: .75; }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); }
 """
@@ -47,7 +47,8 @@ class Section:
         table: Rows of cells, the first row being the head.
         plots: SVG drawings with a caption each.
         pictures: Image files, or their bytes (JPEG), with a caption each; they are embedded.
-        wide: Whether plots and pictures stand at most two in a row.
+        videos: MP4 files with a caption each; they are embedded.
+        wide: Whether plots, pictures and videos stand at most two in a row.
         code: Commands to show.
     """
 
@@ -57,6 +58,7 @@ class Section:
     table: Sequence[Sequence[str]] = ()
     plots: Sequence[tuple[str, str]] = ()
     pictures: Sequence[tuple[Path | bytes, str]] = ()
+    videos: Sequence[tuple[Path, str]] = ()
     wide: bool = False
     code: str = ""
 
@@ -111,6 +113,13 @@ def _render(section: Section) -> str:
             for file, caption in section.pictures
         )
         parts.append(f"{grid}{figures}</div>")
+    if section.videos:
+        figures = "".join(
+            f'<figure><video src="{_embed(file)}" controls muted loop playsinline preload="metadata"></video>'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            for file, caption in section.videos
+        )
+        parts.append(f"{grid}{figures}</div>")
     if section.code:
         parts.append(f"<pre>{html.escape(section.code)}</pre>")
     parts.append("</section>")
@@ -121,8 +130,11 @@ def _row(cells: Sequence[str], tag: str) -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
+_KINDS = {".png": "image/png", ".mp4": "video/mp4"}
+
+
 def _embed(file: Path | bytes) -> str:
     if isinstance(file, bytes):
         return f"data:image/jpeg;base64,{base64.b64encode(file).decode()}"
-    kind = "png" if file.suffix.lower() == ".png" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+    kind = _KINDS.get(file.suffix.lower(), "image/jpeg")
+    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
