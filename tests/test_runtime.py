@@ -58,9 +58,9 @@ def test_regions_are_opencvs(udp: bool, x: float, y: float, width: float, height
     matrix = make(centre, extent, 0.0, output_size=size[::-1])
     expected = cv2.warpAffine(pixels.astype(np.float32), matrix, size[::-1], flags=cv2.INTER_LINEAR)
     difference = np.abs(take_region(pixels, centre, extent, size, udp) - expected)
-    # a place on the border between two steps of 1/32 pixel may be rounded either way
-    assert np.mean(difference > 1e-2) < 0.08
-    assert difference.mean() < 0.3
+    # the other matrix is the solution of six equations: a place on the border between two steps of 1/32 pixel may be
+    # rounded either way
+    assert np.mean(difference > 1e-2) <= (0.0 if udp else 0.05)
 
 
 def test_masks_are_mmdetections() -> None:

@@ -144,13 +144,19 @@ def take_region(
         exact = (np.array([width, height]) - 1.0) / extent
         factors = exact.astype(np.float32).astype(np.float64)
         moves = (exact * (0.5 * extent - centre)).astype(np.float32).astype(np.float64)
-        steps, begin = 1 / factors, -moves / factors
+        # inverted as OpenCV does, to the last bit, which again decides about places
+        steps = factors[::-1] * (1 / (factors[0] * factors[1]))
+        begin = -steps * moves
     else:
-        # one scale for both axes, that of the width, from the middle of the result
-        steps = np.full(2, extent[0] / width)
-        begin = centre - steps * (width * 0.5, height * 0.5)
-    x, x_part = _places(width, steps[0], begin[0])
-    y, y_part = _places(height, steps[1], begin[1])
+        # one scale for both axes, that of the width, from the middle of the result; the matrix is made from three
+        # corners of single precision
+        middle = centre.astype(np.float32)
+        half = middle[0] - np.float32(centre[0] - extent[0] * 0.5)
+        steps = np.array([half, (middle[1] + half) - middle[1]], np.float64) / (width * 0.5)
+        begin = middle - steps * (width * 0.5, height * 0.5)
+    # OpenCV rounds twice along a row, and once from row to row
+    x, x_part = _places(_fixed(steps[0] * np.arange(width)) + _fixed(begin[0]))
+    y, y_part = _places(_fixed(steps[1] * np.arange(height) + begin[1]))
     result = np.zeros((height, width, 3), np.float32)
     for down, down_weight in ((0, 1 - y_part), (1, y_part)):
         for across, across_weight in ((0, 1 - x_part), (1, x_part)):
@@ -163,11 +169,14 @@ def take_region(
     return result
 
 
-def _places(count: int, step: float, begin: float) -> tuple[npt.NDArray[np.int64], Floats]:
+def _fixed(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return places in units of OpenCV's fixed point."""
+    return np.asarray(np.rint(np.asarray(values) * (1 << _PLACE_BITS)), np.int64)
+
+
+def _places(fixed: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Floats]:
     """Return the pixel before each place on an axis, and how far the place is behind it, in 1/32 of a pixel."""
-    unit = 1 << _PLACE_BITS
     shift = _PLACE_BITS - _STEP_BITS
-    moves = np.rint(step * np.arange(count) * unit).astype(np.int64)
-    fine = (moves + int(np.rint(begin * unit)) + (1 << (shift - 1))) >> shift
+    fine = (fixed + (1 << (shift - 1))) >> shift
     parts = 1 << _STEP_BITS
     return fine >> _STEP_BITS, ((fine & (parts - 1)) / parts).astype(np.float32)
