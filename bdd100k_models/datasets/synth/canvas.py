@@ -186,6 +186,8 @@ def stretch(column: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _fixed_point(points: Points) -> NDArray[np.int32]:
-    near = np.minimum(np.maximum(points, -_LIMIT), _LIMIT)
-    fixed: NDArray[np.int32] = np.rint(near * _ONE).astype(np.int32)
-    return fixed
+    near = np.maximum(points, -_LIMIT)
+    np.minimum(near, _LIMIT, out=near)
+    near *= _ONE
+    np.rint(near, out=near)
+    return near.astype(np.int32)

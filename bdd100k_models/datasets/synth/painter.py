@@ -16,6 +16,9 @@ from bdd100k_models.datasets.synth.light import Light
 FRONT, REAR, LEFT, RIGHT = "front", "rear", "left", "right"
 
 _ROUND = np.linspace(0, 2 * np.pi, 18, endpoint=False)
+#: A wheel from the outside in: tyre, rim, hub, in colours and in sizes of the radius.
+_WHEEL: tuple[Colour, ...] = ((26.0, 26.0, 28.0), (150.0, 152.0, 156.0), (70.0, 70.0, 74.0))
+_DISCS = np.multiply.outer((1.0, 0.58, 0.2), np.stack((np.cos(_ROUND), np.sin(_ROUND)), axis=-1))
 
 
 def rectangle(low: tuple[float, float], high: tuple[float, float]) -> Points:
@@ -124,20 +127,15 @@ class Painter:
         for side, sign in ((LEFT, -1.0), (RIGHT, 1.0)):
             if not self.visible(pose, side, half):
                 continue
-            for place in places:
-                for size, colour in (
-                    (1.0, (26.0, 26.0, 28.0)),
-                    (0.58, (150.0, 152.0, 156.0)),
-                    (0.2, (70.0, 70.0, 74.0)),
-                ):
-                    disc = np.column_stack(
-                        (
-                            place + radius * size * np.cos(_ROUND),
-                            radius + radius * size * np.sin(_ROUND),
-                            np.full(len(_ROUND), sign * half),
-                        )
-                    )
-                    self.polygon(pose, disc, colour, 0.95, detail=size < 1)
+            rim = np.empty((len(places), len(_DISCS), len(_ROUND), 3))
+            rim[..., :2] = _DISCS
+            rim[..., :2] *= radius
+            rim[..., 0] += np.reshape(places, (-1, 1, 1))
+            rim[..., 1] += radius
+            rim[..., 2] = sign * half
+            for discs in self.camera.project(pose.place(rim)):
+                for disc, colour in zip(discs, _WHEEL, strict=True):
+                    self.canvas.fill(disc, self.light.shade(colour, pose.z, 0.95), detail=colour is not _WHEEL[0])
 
     def tyres(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
         """Draw the tyres as seen from an end, before the body hides their upper part."""

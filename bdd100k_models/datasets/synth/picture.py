@@ -102,14 +102,16 @@ def render(
     draw_shadows(painter, scene)
     parts: dict[int, Part] = {}
     for prop in scene.drawing_order():
+        seen = scene.in_view(prop)
         for part in prop.parts:
             if part.category is not None:
                 parts[len(parts) + 1] = part
                 canvas.begin(len(parts))
             else:
                 canvas.begin(number_of(part.surface))
-            part.shape.draw(painter, part.pose)
-            canvas.finish()
+            if seen:
+                part.shape.draw(painter, part.pose)
+                canvas.finish()
     canvas.spread_glow(0.8 if scene.timeofday != "daytime" else 0.45)
     draw_weather(canvas, scene, weather_rng or rng)
     return canvas, parts

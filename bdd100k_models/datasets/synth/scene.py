@@ -14,6 +14,7 @@ from bdd100k_models.datasets.synth.painter import Painter
 
 #: Widths in metres of a track in the road and of a row of parked vehicles.
 TRACK, PARKING = 3.6, 2.3
+_GLOW = 0.15  # of the width; light outside of the picture is seen inside it from no farther
 _OVERHANG = 2.5  # metres; how far crowns and arms reach beyond the ground that a thing covers
 
 
@@ -123,6 +124,17 @@ class Scene:
             prop for prop in self.props if prop.bounds[2] <= reach or all(part.category is None for part in prop.parts)
         )
         return replace(self, props=tuple(kept))
+
+    def in_view(self, prop: Prop) -> bool:
+        """Tell whether a prop may be seen, or its light; False is certain."""
+        x1, x2, z1, z2 = prop.bounds
+        near, far = max(z1, NEAR), max(z2, NEAR)
+        x1, x2 = x1 - _OVERHANG, x2 + _OVERHANG
+        bends = self.camera.bend * near, self.camera.bend * far
+        right = x2 / (near if x2 > 0 else far) + self.camera.yaw + max(bends)
+        left = x1 / (near if x1 < 0 else far) + self.camera.yaw + min(bends)
+        half = self.camera.width * (0.5 + _GLOW)
+        return self.camera.focal * right > -half and self.camera.focal * left < half
 
     def drawing_order(self) -> list[Prop]:
         """Return the props so that whatever may hide another comes after it.
