@@ -10,12 +10,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from bdd100k_models.errors import LabelError
+from bdd100k_models.evaluation.lazy import LazySequence
 from bdd100k_models.evaluation.masks import refuse_repeated
 from bdd100k_models.evaluation.parts import Units
 from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
@@ -111,7 +112,7 @@ class FrameReader:
         return bytes(texts[place])
 
 
-class _TextsOfFiles(Sequence[bytes]):
+class _TextsOfFiles(LazySequence[bytes]):
     """The frames of many files, read anew when their turn comes; ``files`` has the file of each, in their order."""
 
     def __init__(self, files: Sequence[str]) -> None:
@@ -123,15 +124,7 @@ class _TextsOfFiles(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._files)
 
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[bytes]: ...
-
-    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def item(self, index: int) -> bytes:
         return self._reader.read(self._files[index], int(self._places[index]))
 
 
@@ -168,7 +161,7 @@ class FramePair:
     where: str
 
 
-class FramePairs(Sequence[FramePair]):
+class FramePairs(LazySequence[FramePair]):
     """The images of an evaluation in the order of the ground truth, each with its predictions.
 
     As in the official tool, frames belong together by image name, and where names repeat by video and name.
@@ -210,15 +203,8 @@ class FramePairs(Sequence[FramePair]):
     def __len__(self) -> int:
         return len(self.positions)
 
-    @overload
-    def __getitem__(self, index: int) -> FramePair: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[FramePair]: ...
-
-    def __getitem__(self, index: int | slice) -> FramePair | list[FramePair]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def item(self, index: int) -> FramePair:
+        """Return a pair."""
         position = self.positions[index]
         return FramePair(
             name=self.truth.names[index],

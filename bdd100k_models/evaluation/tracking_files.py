@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar
 
 from bdd100k_models.evaluation.config import EvalConfig, Options
 from bdd100k_models.evaluation.frames import FramePair
+from bdd100k_models.evaluation.lazy import LazySequence
 from bdd100k_models.evaluation.masks import has_masks, map_images
 from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.tracking import TrackingEvaluator
@@ -93,7 +94,7 @@ def _assess_regions(truth: Path, result: Path, options: Options, config: EvalCon
     return assessment.with_notes(notes)
 
 
-class _Portions(Sequence[list[FramePair]]):
+class _Portions(LazySequence[list[FramePair]]):
     """Frames in portions whose masks are decoded together."""
 
     def __init__(self, pairs: VideoPairs) -> None:
@@ -102,17 +103,7 @@ class _Portions(Sequence[list[FramePair]]):
     def __len__(self) -> int:
         return -(-len(self._pairs) // _PORTION)
 
-    @overload
-    def __getitem__(self, index: int) -> list[FramePair]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[list[FramePair]]: ...
-
-    def __getitem__(self, index: int | slice) -> list[FramePair] | list[list[FramePair]]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+    def item(self, index: int) -> list[FramePair]:
         return self._pairs[index * _PORTION : (index + 1) * _PORTION]
 
 

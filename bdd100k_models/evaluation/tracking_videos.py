@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import msgspec
 
 from bdd100k_models.errors import LabelError, MissingFileError
 from bdd100k_models.evaluation.frames import FramePair, FrameReader
+from bdd100k_models.evaluation.lazy import LazySequence
 from bdd100k_models.evaluation.parts import Units
 from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
 from bdd100k_models.formats.stream import stream_frames
@@ -81,7 +81,7 @@ def _refuse_repeated(video: str, frames: Sequence[VideoFrame]) -> None:
         seen.add(key)
 
 
-class VideoPairs(Sequence[FramePair]):
+class VideoPairs(LazySequence[FramePair]):
     """The frames of all videos of the ground truth, video after video, each with its predictions.
 
     Only where frames stand is kept; their text is read when its turn comes, a file at a time.
@@ -133,15 +133,8 @@ class VideoPairs(Sequence[FramePair]):
         """Return the image name of each true frame, without suffix."""
         return [Path(truth.name).stem for truth, _ in self._pairs]
 
-    @overload
-    def __getitem__(self, index: int) -> FramePair: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[FramePair]: ...
-
-    def __getitem__(self, index: int | slice) -> FramePair | list[FramePair]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def item(self, index: int) -> FramePair:
+        """Return a pair."""
         truth, result = self._pairs[index]
         return FramePair(
             name=truth.name,
