@@ -160,6 +160,26 @@ def test_colours_and_numbers_are_drawn_in_step() -> None:
         assert not (changed & ~near).any()
 
 
+def test_what_is_between_the_spokes_is_the_wheel() -> None:
+    """As in the real labels, where a bicycle is outlined; an outline of the rims would be hard to learn from."""
+    from bdd100k_models.datasets.synth.camera import Camera, Pose
+    from bdd100k_models.datasets.synth.canvas import Canvas
+    from bdd100k_models.datasets.synth.figures import Bicycle
+    from bdd100k_models.datasets.synth.painter import Painter
+
+    scene = sample_scene(np.random.default_rng(4), (640, 360))
+    camera = Camera(640, 360, focal=500.0, horizon=150.0, elevation=1.4, yaw=0.0, bend=0.0)
+    canvas = Canvas(640, 360)
+    canvas.begin(1)
+    pose = Pose(0.0, 6.0, heading=np.pi / 2)
+    Bicycle((200.0, 30.0, 30.0)).draw(Painter(canvas, camera, scene.light), pose)
+    for at in (-0.53, 0.53):
+        hub = camera.project(pose.place(np.array([at, 0.34, 0.0])))
+        x, y = np.rint(hub).astype(int)
+        assert (canvas.ids[y - 15 : y + 16, x - 15 : x + 16] == 1).all()
+    assert np.count_nonzero(canvas.ids) > 0.35 * 0.9 * 1.8 * (500 / 6) ** 2
+
+
 def test_every_category_tag_and_an_empty_road_occur(pictures: list[Picture]) -> None:
     counts = Counter(label.category for picture in pictures for label in picture.frame.labels or [])
     assert set(counts) == set(CATEGORIES)

@@ -115,9 +115,10 @@ class Canvas:
                 for points in [polygons.reshape(-1, 2)] if isinstance(polygons, np.ndarray) else polygons:
                     self._extend(points)
 
-    def mark(self, points: Points, number: int) -> None:
-        """Give the pixels of a polygon (N, 2) a number without drawing anything."""
-        cv2.fillPoly(self.ids, [_fixed_point(points)], number, cv2.LINE_8, _SHIFT)
+    def mark(self, points: Points, number: int | None = None) -> None:
+        """Give the pixels of a polygon (N, 2) a number, by default that of the object, without drawing anything."""
+        shown = self._number if number is None else number
+        cv2.fillPoly(self.ids, [_fixed_point(points)], shown, cv2.LINE_8, _SHIFT)
 
     def _extend(self, points: Points) -> None:
         x, y = points.T.tolist()  # of a few corners Python finds the least faster than NumPy

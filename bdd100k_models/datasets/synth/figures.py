@@ -179,7 +179,7 @@ def _other(name: str) -> str:
 
 @dataclass(frozen=True)
 class Bicycle:
-    """Two thin wheels and a frame."""
+    """Two thin wheels and a frame; what is seen between the spokes counts as the wheel, as those who label have it."""
 
     colour: Colour
     size: tuple[float, float] = (1.75, 0.5)
@@ -249,6 +249,7 @@ class Motorcycle:
 def _ring(painter: Painter, pose: Pose, at: float, radius: float, width: float, colour: Colour) -> None:
     local = np.column_stack((at + radius * CIRCLE[:, 0], radius - radius * CIRCLE[:, 1], np.zeros(len(CIRCLE))))
     points = painter.camera.project(pose.place(local))
+    painter.canvas.mark(points)
     painter.canvas.ring(points, max(width * painter.camera.scale(pose.z), 0.8), painter.light.shade(colour, pose.z))
 
 
