@@ -179,7 +179,7 @@ def _other(name: str) -> str:
 
 @dataclass(frozen=True)
 class Bicycle:
-    """Two thin wheels and a frame; what is seen between the spokes counts as the wheel, as those who label have it."""
+    """Two thin wheels and a frame, a basket and bags; what is between the spokes counts as the wheel, as in real labels."""
 
     colour: Colour
     size: tuple[float, float] = (1.75, 0.5)
@@ -187,6 +187,10 @@ class Bicycle:
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw it."""
         scale = painter.camera.scale(pose.z)
+        loads = [self._basket, self._bags]
+        if math.cos(pose.heading) < 0:
+            loads.reverse()
+        loads[0](painter, pose)
         for at in (-0.53, 0.53):
             _ring(painter, pose, at, 0.34, 0.055, _TYRE)
         bars = (
@@ -205,10 +209,21 @@ class Bicycle:
         more = np.array([((0.40, 1.02, -0.27), (0.40, 1.02, 0.27)), ((-0.34, 0.93, 0), (-0.10, 0.93, 0))])
         for (start, end), width in zip(painter.camera.project(pose.place(more)), (0.05, 0.10), strict=True):
             painter.canvas.limb(start, end, (width * scale, width * scale), dark)
+        loads[1](painter, pose)
         if painter.visible(pose, REAR, 0.87):
-            painter.lamps(pose, [(-0.6, 0.72, 0.0)], 0.07, (230, 30, 30), 2.0 if painter.light.lamps else 0.0)
+            painter.lamps(pose, [(-0.8, 0.76, 0.0)], 0.07, (230, 30, 30), 2.0 if painter.light.lamps else 0.0)
         elif painter.visible(pose, FRONT, 0.87):
             painter.lamps(pose, [(0.45, 0.92, 0.0)], 0.09, (250, 250, 235), 2.6 if painter.light.lamps else 0.0)
+
+    def _basket(self, painter: Painter, pose: Pose) -> None:
+        """Draw the basket before the handlebar."""
+        profile = [(0.42, 0.72, 0.17), (0.40, 1.0, 0.21), (0.74, 1.0, 0.21), (0.68, 0.72, 0.17)]
+        painter.solid(pose, profile, (122, 92, 60))
+
+    def _bags(self, painter: Painter, pose: Pose) -> None:
+        """Draw the bags beside the rear wheel, one body across both as seen from afar."""
+        profile = [(-0.80, 0.30, 0.24), (-0.84, 0.72, 0.20), (-0.38, 0.72, 0.20), (-0.42, 0.30, 0.24)]
+        painter.solid(pose, profile, (58, 62, 58))
 
 
 @dataclass(frozen=True)
