@@ -179,7 +179,7 @@ def _other(name: str) -> str:
 
 @dataclass(frozen=True)
 class Bicycle:
-    """Two thin wheels and a frame, a basket and bags; what is between the spokes counts as the wheel, as in real labels."""
+    """Two thin wheels, a frame, a basket and bags; what is between the spokes is the wheel, as in real labels."""
 
     colour: Colour
     size: tuple[float, float] = (1.75, 0.5)
