@@ -14,7 +14,17 @@ _POSITIONS = ("rel_pos", "relative_position_bias_table", "pos_embed", "cls_token
 
 #: Layers that are drawn small, as trained ones are: how far boxes are moved, and how sure proposals are. Where all are
 #: equally sure, or moved at random, the last bit of a sum decides which thousand are kept.
-_SMALL = {"rpn_cls": 0.2, "rpn_reg": 1e-3, "fc_reg": 0.1, "reg_fcs": 0.1, "retina_cls": 0.2, "retina_reg": 0.1}
+_SMALL = {
+    "rpn_cls": 0.2,
+    "multi_level_conv_reg": 0.1,
+    "multi_level_conv_obj": 0.2,
+    "multi_level_conv_cls": 0.2,
+    "rpn_reg": 1e-3,
+    "fc_reg": 0.1,
+    "reg_fcs": 0.1,
+    "retina_cls": 0.2,
+    "retina_reg": 0.1,
+}
 
 
 def fill_with_drawn_weights(model: nn.Module) -> None:

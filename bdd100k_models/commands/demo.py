@@ -1,19 +1,49 @@
-"""``bdd100k-models demo``: everything in one command, on drawn scenes, with the detector that ships here."""
+"""``bdd100k-models demo``: draw, test, score and show in one command, with the small models that ship here."""
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bdd100k_models.evaluation.result import Result
+from bdd100k_models.errors import InputError
+from bdd100k_models.tasks import get_task
 
-#: The model that ships with the project; trained on drawn scenes by ``det/train.py``.
-MODEL = "atss_mini_det_synthetic"
-#: Not a seed that the model was trained on.
+if TYPE_CHECKING:
+    from bdd100k_models.commands.test import Outcome
+
+#: Not a seed that the models were trained on.
 SEED = 2026
-_PICTURES = 12
+#: In metres (see ``data synth --reach``): models of this size, at 640x360 pixels, see little of what is farther.
+REACH = 20.0
+_FOLDER = Path("demo_out")
+_PICTURES = 3
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model of the demonstration.
+
+    Attributes:
+        task: Its task.
+        name: Its name in the zoo.
+        metrics: Of the official evaluation, what is shown.
+    """
+
+    task: str
+    name: str
+    metrics: tuple[str, ...]
+
+
+#: Trained on drawn scenes alone, by the commands at the head of their configs.
+MODELS = (
+    Shown("det", "atss_mini_det_synthetic", ("AP50", "AP", "AP75")),
+    Shown("ins_seg", "mask_rcnn_mini_ins_seg_synthetic", ("AP50", "AP", "AP75")),
+    Shown("mot", "qdtrack_mini_mot_synthetic", ("mMOTA", "MOTA", "mIDF1", "IDSw")),
+)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,84 +52,156 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     parser = subparsers.add_parser(
         "demo",
-        help="draw a small data set, run the shipped detector on it, evaluate, make a page",
+        help="draw a small data set, run the shipped models on it, evaluate, make a page",
         description=(
-            "Draw a small data set of driving scenes, run the detector that ships with the project on it, score it "
-            "with the official evaluation, and make a page of the results. Needs no data, no network and no GPU."
+            "Draw a small data set of driving scenes and a video, run the small models that ship with the project on "
+            "it (object detection, instance segmentation, tracking), score them with the official evaluation, and "
+            "make a page with their pictures and videos. Needs no data, no network and no GPU."
         ),
         formatter_class=HelpFormatter,
-        epilog="examples:\n  bdd100k-models demo\n  bdd100k-models demo --out demo_out --count 100",
+        epilog=(
+            "examples:\n"
+            "  bdd100k-models demo\n"
+            "  bdd100k-models demo --tasks det mot --out demo_out\n"
+            "  bdd100k-models demo --count 100 --videos 8 --frames 12   # enough for scores that mean something"
+        ),
     )
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), metavar="DIR", help="folder (default: demo_out)")
-    parser.add_argument("--count", type=int, default=40, metavar="N", help="scenes to draw (default: 40)")
+    parser.add_argument("--out", type=Path, default=_FOLDER, metavar="DIR", help=f"folder (default: {_FOLDER})")
+    parser.add_argument("--count", type=int, default=24, metavar="N", help="scenes to draw (default: 24)")
+    parser.add_argument("--videos", type=int, default=1, metavar="N", help="videos to draw (default: 1)")
+    parser.add_argument("--frames", type=int, default=30, metavar="N", help="frames a video (default: 30)")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"another number, other scenes (default: {SEED})")
+    parser.add_argument(
+        "--tasks", nargs="+", metavar="TASK", help="these tasks alone (default: all that a model ships for)"
+    )
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU where there is one)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo."""
-    from bdd100k_models.datasets.images import images_of_split
-    from bdd100k_models.datasets.synth import generate
-    from bdd100k_models.engine.config import load_config
-    from bdd100k_models.engine.distributed import choose_device
-    from bdd100k_models.engine.test import TestOptions, run_test
-    from bdd100k_models.engine.weights import find_weights
-    from bdd100k_models.errors import InputError
-    from bdd100k_models.evaluation.run import evaluate
     from bdd100k_models.formats.files import make_folder
-    from bdd100k_models.tasks import get_task
-    from bdd100k_models.zoo.records import resolve_config
 
-    if args.count < 1:
-        raise InputError(f"--count must be at least 1, not {args.count}")
-    task = get_task("det")
+    for flag in ("count", "videos", "frames"):
+        if getattr(args, flag) < 1:
+            raise InputError(f"--{flag} must be at least 1, not {getattr(args, flag)}")
+    ready = [model.task for model in MODELS]
+    wanted = {get_task(name).name for name in args.tasks or ready}
+    if missing := sorted(wanted.difference(ready)):
+        raise InputError(f"no model of {missing[0]} ships here; the tasks are {', '.join(dict.fromkeys(ready))}")
+    models = [model for model in MODELS if model.task in wanted]
+    data = args.out / f"data_{args.seed}_{args.count}_{args.videos}x{args.frames}"
     make_folder(args.out)
-    data, results, pictures = args.out / "data", args.out / "det", args.out / "det" / "pictures"
-    print(f"drawing {args.count} scenes: {data}")
-    generate(data, {"val": args.count}, seed=SEED, tasks=("det",), force=True)
-    config = load_config(resolve_config(task.name, MODEL))
-    images = images_of_split(task, data, "val")
-    options = TestOptions(
-        out_dir=results,
-        weights=find_weights(None, config),
-        device=choose_device(args.device),
-        show_dir=pictures,
-        show_score_thr=0.3,
-    )
-    print(f"running {MODEL}")
-    report = run_test(task, config, images, options)
-    assert report is not None and images.label_file is not None
-    scores = evaluate(task.name, images.label_file, report.result)
-    print(scores.table())
+    drawing = _draw(data, args, wanted)
+    done = []
+    for place, model in enumerate(models, 1):
+        print(f"[{place}/{len(models)}] {get_task(model.task).title}: {model.name}", flush=True)
+        done.append(_test(model, data, args))
+    table = [["task", "model", "scores", "images/s"], *(run.row() for run in done)]
+    print(_aligned(table))
     page = args.out / "index.html"
-    speed = report.processed / report.seconds
-    shown = sorted(pictures.glob("*.jpg"))[:_PICTURES]
-    _write_page(page, scores, shown, args.count, speed)
-    print(f"AP {scores.summary()['AP']:.1f}, AP50 {scores.summary()['AP50']:.1f} on {args.count} scenes")
+    _write_page(page, table, done, drawing, args)
     print(f"page: {page.resolve()}")
     return 0
 
 
-def _write_page(page: Path, scores: Result, pictures: list[Path], count: int, speed: float) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """What came of a model: its scores by metric, how fast it was, and what it drew."""
+
+    model: Shown
+    scores: dict[str, float]
+    speed: float
+    folder: Path
+    command: str
+
+    def row(self) -> list[str]:
+        scores = ", ".join(f"{metric} {number(score)}" for metric, score in self.scores.items())
+        return [get_task(self.model.task).title, self.model.name, scores, f"{self.speed:.1f}"]
+
+
+def number(score: float) -> str:
+    """Return a score as it is shown: counts whole, percentages with a decimal."""
+    return f"{score:.0f}" if score > 100 or isinstance(score, int) else f"{score:.1f}"
+
+
+def _draw(data: Path, args: argparse.Namespace, tasks: set[str]) -> list[str]:
+    """Draw what the tasks need; return the commands that do the same."""
+    from bdd100k_models.datasets.synth import IMAGE_TASKS, VIDEO_TASKS, generate, generate_videos
+
+    commands = []
+    call = f"bdd100k-models data synth {data} --seed {args.seed} --reach {REACH:g} --force"
+    if stills := [task for task in IMAGE_TASKS if task in tasks]:
+        print(f"drawing {args.count} scenes: {data}", flush=True)
+        generate(data, {"val": args.count}, seed=args.seed, reach=REACH, tasks=stills, force=True)
+        commands.append(f"{call} --val {args.count} --tasks {' '.join(stills)}")
+    if moving := [task for task in VIDEO_TASKS if task in tasks]:
+        print(f"drawing {args.videos} videos of {args.frames} frames: {data}", flush=True)
+        counts = {"val": args.videos}
+        generate_videos(data, counts, frames=args.frames, seed=args.seed, reach=REACH, tasks=moving, force=True)
+        commands.append(f"{call} --val-videos {args.videos} --frames {args.frames} --tasks {' '.join(moving)}")
+    return commands
+
+
+def _test(model: Shown, data: Path, args: argparse.Namespace) -> _Run:
+    """Run ``test`` on a model."""
+    from bdd100k_models.cli import build_parser
+    from bdd100k_models.commands.test import carry_out
+
+    out = args.out / model.name
+    pictures = out / "pictures"
+    words = ["test", model.task, model.name, "--data-root", str(data), "--format-dir", str(out)]
+    words += ["--eval", "--show-dir", str(pictures), *(["--device", args.device] if args.device else [])]
+    log: list[str] = []
+    started = time.monotonic()
+    outcome: Outcome | None = carry_out(build_parser().parse_args(words), log.append)
+    assert outcome is not None
+    assert outcome.scores is not None
+    seconds = outcome.report.seconds or time.monotonic() - started
+    (out / "log.txt").write_text("\n".join(log) + "\n")
+    summary = outcome.scores.summary()
+    scores = {metric: summary[metric] for metric in model.metrics}
+    return _Run(model, scores, outcome.report.processed / seconds, pictures, "bdd100k-models " + " ".join(words))
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> str:
+    """Return rows as text; figures to the right."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    last = len(widths) - 1
+    lines = (
+        "  ".join(
+            cell.rjust(width) if column == last else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)
+
+
+def _write_page(
+    page: Path, table: list[list[str]], done: Sequence[_Run], drawing: Sequence[str], args: argparse.Namespace
+) -> None:
     from bdd100k_models.visualization.page import Section, write_page
 
-    summary = scores.summary()
-    facts = {name: f"{summary[name]:.1f}" for name in ("AP", "AP50", "AP75")}
-    facts |= {"scenes": str(count), "images/s": f"{speed:.1f}"}
-    columns = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-    table = [["category", *columns], *scores.rows(columns)]
-    commands = (
-        f"bdd100k-models data synth data --val {count} --seed {SEED}\n"
-        f"bdd100k-models test det {MODEL} --data-root data --format-dir out --eval --show-dir out/pictures"
-    )
+    sections = [Section("Official evaluation", table=table)]
+    for run in done:
+        task = get_task(run.model.task)
+        films = sorted(run.folder.glob("*.mp4"))
+        pictures = [] if films else sorted(run.folder.glob("*.jpg"))[:_PICTURES]
+        sections.append(
+            Section(
+                f"{task.title}: {run.model.name}",
+                facts={metric: number(score) for metric, score in run.scores.items()},
+                pictures=[(picture, picture.name) for picture in pictures],
+                videos=[(film, film.name) for film in films[:1]],
+                wide=bool(films),
+            )
+        )
+    sections.append(Section("The same by hand", code="\n".join([*drawing, *(run.command for run in done)])))
     write_page(
         page,
-        "BDD100K Models: object detection on drawn scenes",
-        "A small detector, trained on such drawings only, on scenes it has not seen. Real models: see the zoo.",
-        [
-            Section("Official evaluation", facts=facts),
-            Section("By category", table=table),
-            Section("Predictions", pictures=[(picture, picture.name) for picture in pictures]),
-            Section("The same by hand", code=commands),
-        ],
+        "BDD100K Models on drawn scenes",
+        f"Small models, trained on such drawings only, on scenes that they have not seen (seed {args.seed}). "
+        "Real models: see the zoo.",
+        sections,
     )
