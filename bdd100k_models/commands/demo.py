@@ -21,6 +21,7 @@ SEED = 2026
 REACH = 20.0
 _FOLDER = Path("demo_out")
 _PICTURES = 3
+_ABOUT_MEANS = "Categories that are not in the videos count as 0 in mMOTA and mIDF1, as in the official tool."
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def _write_page(
             Section(
                 f"{task.title}: {run.model.name}",
                 facts={metric: number(score) for metric, score in run.scores.items()},
+                text=[_ABOUT_MEANS] if task.videos else [],
                 pictures=[(picture, picture.name) for picture in pictures],
                 videos=[(film, film.name) for film in films[:1]],
                 wide=bool(films),

@@ -115,7 +115,7 @@ def _render(section: Section) -> str:
         parts.append(f"{grid}{figures}</div>")
     if section.videos:
         figures = "".join(
-            f'<figure><video src="{_embed(file)}" controls muted loop playsinline preload="metadata"></video>'
+            f'<figure><video src="{_embed(file)}" controls autoplay muted loop playsinline></video>'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
             for file, caption in section.videos
         )
