@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import time
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,21 +148,21 @@ def _test(model: Shown, data: Path, args: argparse.Namespace) -> _Run:
     """Run ``test`` on a model."""
     from bdd100k_models.cli import build_parser
     from bdd100k_models.commands.test import carry_out
+    from bdd100k_models.formats.files import make_folder
 
     out = args.out / model.name
-    pictures = out / "pictures"
+    pictures = out / data.name.replace("data", "pictures")  # not beside those of other scenes
     words = ["test", model.task, model.name, "--data-root", str(data), "--format-dir", str(out)]
     words += ["--eval", "--show-dir", str(pictures), *(["--device", args.device] if args.device else [])]
-    log: list[str] = []
-    started = time.monotonic()
-    outcome: Outcome | None = carry_out(build_parser().parse_args(words), log.append)
+    make_folder(out)
+    with (out / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
+        outcome: Outcome | None = carry_out(build_parser().parse_args(words))
     assert outcome is not None
     assert outcome.scores is not None
-    seconds = outcome.report.seconds or time.monotonic() - started
-    (out / "log.txt").write_text("\n".join(log) + "\n")
     summary = outcome.scores.summary()
     scores = {metric: summary[metric] for metric in model.metrics}
-    return _Run(model, scores, outcome.report.processed / seconds, pictures, "bdd100k-models " + " ".join(words))
+    speed = outcome.report.processed / outcome.report.seconds
+    return _Run(model, scores, speed, pictures, "bdd100k-models " + " ".join(words))
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> str:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,12 +167,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if outcome is not None and outcome.report.problems else 0
 
 
-def carry_out(args: argparse.Namespace, say: Callable[[str], object] = print) -> Outcome | None:
+def carry_out(args: argparse.Namespace) -> Outcome | None:
     """Test a model as the flags say.
 
     Args:
         args: The parsed flags.
-        say: Is told, line by line, what the user should read on standard output.
 
     Returns:
         What came of it, in the first process; None in the others.
@@ -194,14 +193,12 @@ def carry_out(args: argparse.Namespace, say: Callable[[str], object] = print) ->
     device = distributed.choose_device(args.device)
     distributed.start(args.launcher, device)
     try:
-        return _run_joined(task, args, path, config, device, say)
+        return _run_joined(task, args, path, config, device)
     finally:
         distributed.stop()
 
 
-def _run_joined(
-    task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any, say: Callable[[str], object]
-) -> Outcome | None:
+def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> Outcome | None:
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
@@ -236,11 +233,11 @@ def _run_joined(
     report = run_test(task, config, images, options)
     if report is None:
         return None
-    _print_report(report, out_dir, say)
+    _print_report(report, out_dir)
     if args.eval is None or images.label_file is None:
         return Outcome(report)
     result = result_format.result_path(out_dir, scored)
-    scores = _score(task, images.label_file, result, result_format.score_file(out_dir), args.work_dir or out_dir, say)
+    scores = _score(task, images.label_file, result, result_format.score_file(out_dir), args.work_dir or out_dir)
     return Outcome(report, scores)
 
 
@@ -276,7 +273,7 @@ def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> Imag
     return images_of_split(task, root, args.split or "val")
 
 
-def _print_report(report: TestReport, out_dir: Path, say: Callable[[str], object]) -> None:
+def _print_report(report: TestReport, out_dir: Path) -> None:
     for problem in report.problems[:_PROBLEMS_SHOWN]:
         kind = "warning" if problem.predicted else "error"
         print(f"{kind}: {problem.name}: {problem.message}", file=sys.stderr)
@@ -287,17 +284,15 @@ def _print_report(report: TestReport, out_dir: Path, say: Callable[[str], object
     if report.problems:
         failed = sum(not problem.predicted for problem in report.problems)
         line += f" ({failed} images failed, {len(report.problems) - failed} were unusual: {out_dir / 'errors.json'})"
-    say(line)
+    print(line)
 
 
-def _score(
-    task: Task, labels: Path, result: Path, score_file: Path | None, folder: Path, say: Callable[[str], object]
-) -> Result:
+def _score(task: Task, labels: Path, result: Path, score_file: Path | None, folder: Path) -> Result:
     from bdd100k_models.evaluation.run import Options, evaluate
 
     scores = evaluate(task.name, labels, result, Options(coco_truth=True, score_file=score_file))
-    say(scores.table())
+    print(scores.table())
     path = folder / f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"
     scores.save(path)
-    say(f"scores: {path}")
+    print(f"scores: {path}")
     return scores
