@@ -3,7 +3,11 @@
 #     bdd100k-models data synth data/synthetic --val 100 --reach 20 --seed 0 --force
 #     bdd100k-models train det atss_mini_det_synthetic --amp --seed 0 --device cpu
 #     bdd100k-models publish work_dirs/atss_mini_det_synthetic/epoch_9.pth det/weights/atss_mini_det_synthetic.pth --half
-_base_ = ['../_base_/datasets/det_bdd100k.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/datasets/det_bdd100k.py',
+    '../_base_/schedules/schedule_mini.py',
+    '../_base_/default_runtime.py'
+]
 
 model = dict(
     type='ATSS',
@@ -80,14 +84,7 @@ test_dataloader = dict(
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
             dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
         ]))
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=9, val_interval=9)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
-    clip_grad=dict(max_norm=10.0))
+train_cfg = dict(max_epochs=9, val_interval=9)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=9, eta_min_ratio=0.01, convert_to_iter_based=True)

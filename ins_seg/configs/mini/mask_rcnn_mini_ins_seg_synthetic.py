@@ -7,7 +7,7 @@
 _base_ = [
     '../_base_/models/mask_rcnn_r50_fpn.py',
     '../_base_/datasets/ins_seg_bdd100k.py',
-    '../_base_/schedules/schedule_1x.py',
+    '../../../det/configs/_base_/schedules/schedule_mini.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(
@@ -68,10 +68,6 @@ test_dataloader = dict(
             dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
         ]))
 train_cfg = dict(max_epochs=6, val_interval=6)
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=0.001, weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
-    clip_grad=dict(max_norm=10.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=6, eta_min_ratio=0.01, convert_to_iter_based=True)

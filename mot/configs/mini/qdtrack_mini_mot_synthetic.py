@@ -7,6 +7,7 @@
 _base_ = [
     '../_base_/models/qdtrack_frcnn_r50_fpn.py',
     '../_base_/datasets/mot_bdd100k.py',
+    '../../../det/configs/_base_/schedules/schedule_mini.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(
@@ -91,14 +92,8 @@ test_dataloader = dict(
                 ]),
             dict(type='PackTrackInputs')
         ]))
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.0005, weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
-    clip_grad=dict(max_norm=10.0))
+train_cfg = dict(max_epochs=2, val_interval=1)
+optim_wrapper = dict(optimizer=dict(lr=0.0005))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=2, eta_min_ratio=0.01, convert_to_iter_based=True)
