@@ -38,6 +38,25 @@ def test_pixels_are_kept(mode: str, shape: tuple[int, int], seed: int) -> None:
     assert np.array_equal(decoded, pixels[..., channels] if channels else pixels)
 
 
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from([(), (4,)]),
+    st.integers(0, 1 << 32),
+    st.booleans(),
+)
+def test_quickly_encoded_pixels_are_kept(
+    shape: tuple[int, int], channels: tuple[int, ...], seed: int, flat: bool
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 2 if flat else 256, (*shape, *channels)).astype(np.uint8)
+    data = png.encode_png_quickly(pixels)
+    decoded = png.decode_png(data)
+    assert decoded is not None and np.array_equal(decoded, pixels)
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    assert image.mode == ("RGBA" if channels else "L")
+    assert np.array_equal(np.asarray(image), pixels[..., [2, 1, 0, 3]] if channels else pixels)
+
+
 def test_a_gray_with_a_transparent_value() -> None:
     file = io.BytesIO()
     Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(file, "PNG", transparency=5)

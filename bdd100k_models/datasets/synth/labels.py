@@ -23,6 +23,7 @@ from bdd100k_models.datasets.synth.surfaces import (
 from bdd100k_models.formats import bitmask as bits
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import Bitmask
+from bdd100k_models.formats.png import encode_png_quickly
 from bdd100k_models.formats.scalabel import Frame, Label
 from bdd100k_models.tasks import TASKS
 
@@ -58,7 +59,7 @@ class Segments:
         """Return the PNG of the bitmask."""
         packed = bits.pack(Bitmask(self.category, self.ids, self.attributes))
         pixels = look_up(packed, self.index)
-        return bits.encode_png(pixels.view(np.uint8).reshape(*pixels.shape, 4))
+        return encode_png_quickly(pixels.view(np.uint8).reshape(*pixels.shape, 4))
 
     def labels(self, names: Mapping[int, str]) -> list[Label]:
         """Return a label with a run-length mask for each segment that is seen, in order of the ids."""
@@ -185,7 +186,7 @@ def _segment_labels(make: Callable[[Picture], Segments], task: str) -> Callable[
 def _class_mask_labels(make: Callable[[Picture], NDArray[np.uint8]], task: str) -> Callable[[Picture], MaskLabels]:
     def labels(picture: Picture) -> MaskLabels:
         mask = make(picture)
-        return bits.encode_png(mask), class_labels(mask, _by_id(task))
+        return encode_png_quickly(mask), class_labels(mask, _by_id(task))
 
     return labels
 

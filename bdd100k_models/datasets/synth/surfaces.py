@@ -60,7 +60,8 @@ def look_up(table: NDArray[_Entry], rows: NDArray[np.uint8] | NDArray[np.int32])
         # no row is cut off: the table reaches as far as a byte does
         whole = np.zeros(_FEW, table.dtype)
         whole[: len(table)] = table[:_FEW]
-        return np.take(whole, rows, mode="clip") if table.dtype.itemsize > 2 else np.asarray(cv2.LUT(rows, whole))
+        signed = whole.view(np.int32) if table.dtype.itemsize > 2 else whole  # OpenCV has no longer unsigned integers
+        return np.asarray(cv2.LUT(rows, signed)).view(whole.dtype)
     return table[rows]
 
 
