@@ -20,7 +20,7 @@ $(READY): requirements.txt pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(READY)
 
-demo: setup ## draw scenes and a video, run the shipped models on them, evaluate, make a page
+demo: setup ## draw scenes and videos, run the shipped models of all nine tasks, evaluate, make a page
 	$(RUN) -m bdd100k_models.cli demo --out demo_out
 
 lint: setup ## format, lint and type checks

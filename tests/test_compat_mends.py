@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from bdd100k_models import compat
 from bdd100k_models.compat import imgaug, motmetrics, xtcocotools
@@ -123,3 +124,26 @@ def test_motmetrics_computes_distances_only_with_the_mend(monkeypatch: pytest.Mo
     motmetrics.install()
     motmetrics.install()
     assert distances.iou_matrix(a, b).tolist() == [[1 - 4 / 12], [1.0]]
+
+
+# ------------------------------------------------------------------------------------------------ accuracy of heat maps
+
+
+def test_mmpose_still_cannot_turn_bfloat16_into_numbers() -> None:
+    from mmpose.utils.tensor_utils import to_numpy
+
+    with pytest.raises(TypeError, match="BFloat16"):
+        to_numpy(torch.zeros(2, dtype=torch.bfloat16))
+
+
+def test_the_head_of_heat_maps_takes_bfloat16() -> None:
+    from bdd100k_models.compat import pose_accuracy
+
+    pose_accuracy.install()
+    from mmpose.models.heads.heatmap_heads import heatmap_head
+
+    maps = torch.randn(2, 3)
+    for given in (maps, maps.bfloat16()):
+        array = heatmap_head.to_numpy(given)
+        assert array.dtype == np.float32
+        assert np.array_equal(array, given.float().numpy())

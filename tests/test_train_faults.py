@@ -15,6 +15,8 @@ import mask_models
 import pose_model
 import semantic_model
 from bdd100k_models.datasets.synth import generate
+from bdd100k_models.errors import MissingFileError
+from conftest import ROOT
 from det_model import MODEL
 from train_model import losses, train, weights
 
@@ -123,6 +125,20 @@ def test_weights_of_an_earlier_stage_are_named(
     line = capfd.readouterr().err.strip().splitlines()[-1]
     assert "train segtrack-frcnn_r50_fpn_12e_fixed_mots_bdd100k first" in line
     assert "model.init_cfg.checkpoint=FILE" in line
+
+
+def test_weights_that_ship_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bdd100k_models.engine.config import load_config
+    from bdd100k_models.engine.train import _find_stages
+
+    monkeypatch.chdir(tmp_path)
+    config = load_config(ROOT / "mots/configs/mini/segtrack_mini_mots_synthetic.py")
+    _find_stages(config)
+    for part in (*config.model.detector.init_cfg, config.model.track_head.init_cfg):
+        assert Path(part.checkpoint).is_file()
+    config.model.detector.init_cfg[1].checkpoint = "work_dirs/another/epoch_1.pth"
+    with pytest.raises(MissingFileError, match="train another first"):
+        _find_stages(config)
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_images(refused: Run, data_root: Path, tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def _sample_less(node: Any) -> None:
 
 def _forget_weights(node: Any) -> None:
     if isinstance(node, dict):
-        if isinstance(node.get("init_cfg"), dict) and node["init_cfg"].get("checkpoint"):
+        initial = node.get("init_cfg") or []
+        if any("checkpoint" in part for part in (initial if isinstance(initial, list) else [initial])):
             node["init_cfg"] = None
         if node.get("pretrained"):
             node["pretrained"] = None

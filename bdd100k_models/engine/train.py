@@ -31,6 +31,7 @@ from bdd100k_models.engine.run_record import check_resumable, newest_checkpoint,
 from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.errors import ConfigError, DownloadError, MissingFileError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+from bdd100k_models.paths import resource_root
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import get_task
 
@@ -129,8 +130,9 @@ def _explained(config: Config, options: TrainOptions) -> Iterator[None]:
     except ZooError as error:
         raise _without_trace(error) from None
     except urllib.error.URLError as error:
+        names = ", ".join(str(part["checkpoint"]) for part in _pretrained(config.model))
         raise DownloadError(
-            f"the backbone's weights ({', '.join(_pretrained(config.model))}) cannot be fetched ({error.reason}); "
+            f"the backbone's weights ({names}) cannot be fetched ({error.reason}); "
             "start from weights with --checkpoint FILE, or set model.backbone.init_cfg.checkpoint=FILE by --cfg-options"
         ) from None
     except (KeyError, TypeError, AssertionError, ValueError) as error:
@@ -166,7 +168,7 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     config.randomness = {"seed": seed, "deterministic": options.deterministic}
     config.load_from, config.resume = (None, False) if checkpoint is None else (str(checkpoint), True)
     if checkpoint is None and options.weights is None:
-        _check_stages(config)
+        _find_stages(config)
     set_precision(config, options.device, amp=options.amp)
     if options.ema:
         add_average(config)
@@ -272,10 +274,14 @@ def _keep_weights(model: torch.nn.Module) -> None:
             setattr(module, "_is_init", True)  # noqa: B010 (a plain attribute, which nn.Module's annotations hide)
 
 
-def _check_stages(config: Config) -> None:
-    """Check that weights of an earlier stage, which a config begins with, are there."""
-    for source in _pretrained(config.model):
+def _find_stages(config: Config) -> None:
+    """Find the weights of an earlier stage, which a config begins with: here, or among those that ship."""
+    for part in _pretrained(config.model):
+        source = str(part["checkpoint"])
         if "://" in source or Path(source).is_file():
+            continue
+        if (shipped := resource_root() / source).is_file():
+            part["checkpoint"] = str(shipped)
             continue
         stage = Path(source).parent.name
         raise MissingFileError(
@@ -285,10 +291,11 @@ def _check_stages(config: Config) -> None:
         )
 
 
-def _pretrained(node: Any) -> Iterator[str]:
+def _pretrained(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict):
         initial = node.get("init_cfg")
-        if isinstance(initial, dict) and initial.get("checkpoint"):
-            yield str(initial["checkpoint"])
+        for part in initial if isinstance(initial, list) else [initial]:
+            if isinstance(part, dict) and part.get("checkpoint"):
+                yield part
         for value in node.values():
             yield from _pretrained(value)

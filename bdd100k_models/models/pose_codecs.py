@@ -20,6 +20,10 @@ from mmpose.codecs.utils import get_heatmap_maximum
 from mmpose.codecs.utils.refinement import refine_keypoints_dark
 from mmpose.registry import KEYPOINT_CODECS
 
+from bdd100k_models.compat import pose_accuracy
+
+pose_accuracy.install()
+
 Floats = npt.NDArray[np.float32]
 
 _QUARTER = 0.25

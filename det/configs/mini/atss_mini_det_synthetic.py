@@ -2,7 +2,8 @@
 #     bdd100k-models data synth data/synthetic --train 1600 --reach 30 --seed 0
 #     bdd100k-models data synth data/synthetic --val 100 --reach 20 --seed 0 --force
 #     bdd100k-models train det atss_mini_det_synthetic --amp --seed 0 --device cpu
-#     bdd100k-models publish work_dirs/atss_mini_det_synthetic/epoch_9.pth det/weights/atss_mini_det_synthetic.pth --half
+#     bdd100k-models publish work_dirs/atss_mini_det_synthetic/epoch_9.pth \
+#         det/weights/atss_mini_det_synthetic.pth --half
 _base_ = [
     '../_base_/datasets/det_bdd100k.py',
     '../_base_/schedules/schedule_mini.py',
