@@ -6,6 +6,7 @@ Importing this module is enough; configs name it in ``custom_imports`` so that O
 from __future__ import annotations
 
 import importlib
+import uuid
 
 from bdd100k_models import compat
 from bdd100k_models.compat.import_notes import without_import_remarks
@@ -43,11 +44,14 @@ def enter_scope(scope: str | None) -> None:
 
     Its data sets and transforms are imported here, where their remarks can be kept from standard output.
     """
-    from mmengine.registry import init_default_scope
+    from mmengine.registry import DefaultScope
 
     scope = scope or DEFAULT_SCOPE
     with without_import_remarks():
         importlib.import_module(f"{scope}.datasets")
         for module in _ADDITIONS.get(scope, ()):
             importlib.import_module(module)
-    init_default_scope(scope)
+    current = DefaultScope.get_current_instance()
+    if current is None or current.scope_name != scope:
+        # mmengine's own function warns of a change, but one process may use models of several libraries
+        DefaultScope.get_instance(f"{scope}-{uuid.uuid4().hex}", scope_name=scope)

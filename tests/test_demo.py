@@ -30,6 +30,7 @@ def test_every_task_has_a_model_that_ships_and_is_small() -> None:
 def test_the_demo_ends_with_a_page_that_shows_what_was_found(tmp_path: Path) -> None:
     done = run("demo", "--out", tmp_path / "out", "--count", "6", "--frames", "4", "--device", "cpu")
     assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr.lower()
     *_, page_line = done.stdout.strip().splitlines()
     table = done.stdout[done.stdout.index("\ntask ") :].splitlines()[2 : 2 + len(MODELS)]
     for model, line in zip(MODELS, table, strict=True):

@@ -98,9 +98,12 @@ def run(args: argparse.Namespace) -> int:
     make_folder(args.out)
     drawing = _draw(data, args, wanted)
     done = []
-    for place, model in enumerate(models, 1):
-        print(f"[{place}/{len(models)}] {get_task(model.task).title}: {model.name}", flush=True)
-        done.append(_test(model, data, args))
+    # one file for all, since mmengine's logger keeps writing where the first model's output went
+    with (args.out / "log.txt").open("w") as log:
+        for place, model in enumerate(models, 1):
+            print(f"[{place}/{len(models)}] {get_task(model.task).title}: {model.name}", flush=True)
+            with contextlib.redirect_stdout(log):
+                done.append(_test(model, data, args))
     table = [["task", "model", "scores", "images/s"], *(run.row() for run in done)]
     print(_aligned(table))
     page = args.out / "index.html"
@@ -151,15 +154,12 @@ def _test(model: Shown, data: Path, args: argparse.Namespace) -> _Run:
     """Run ``test`` on a model."""
     from bdd100k_models.cli import build_parser
     from bdd100k_models.commands.test import carry_out
-    from bdd100k_models.formats.files import make_folder
 
     out = args.out / model.name
     pictures = out / data.name.replace("data", "pictures")  # not beside those of other scenes
     words = ["test", model.task, model.name, "--data-root", str(data), "--format-dir", str(out)]
     words += ["--eval", "--show-dir", str(pictures), *(["--device", args.device] if args.device else [])]
-    make_folder(out)
-    with (out / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
-        outcome: Outcome | None = carry_out(build_parser().parse_args(words))
+    outcome: Outcome | None = carry_out(build_parser().parse_args(words))
     assert outcome is not None
     assert outcome.scores is not None
     summary = outcome.scores.summary()
