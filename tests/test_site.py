@@ -27,7 +27,7 @@ from bdd100k_models.zoo.site import write_site
 from bdd100k_models.zoo.site.entries import all_entries, rare_columns, table_columns
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 MODEL = "cascade_rcnn_convnext-s_fpn_fp16_3x_det_bdd100k"
 
@@ -251,13 +251,18 @@ def server(site: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page whose every complaint fails the test."""
+
+    def complain(request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # what was still being fetched when the test went to another page
+            complaints.append(f"{request.url}: {request.failure}")
+
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     context.set_default_timeout(15_000)
     tab = context.new_page()
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("requestfailed", lambda request: complaints.append(request.url))
+    tab.on("requestfailed", complain)
     yield tab
     context.close()
     assert complaints == []
