@@ -2,19 +2,22 @@
 
     python benchmarks/models.py --only faster_rcnn_r50_fpn_1x    # one
     python benchmarks/models.py --size 256x448                   # all, quickly
+    python benchmarks/models.py                                  # all; goes on where an earlier run stopped
     python benchmarks/models.py --write                          # and put the speeds into zoo/
 
 One model of each architecture with weights drawn by name. "bare" is the network on one prepared picture, without what
 comes after it in NumPy; "end to end" goes from the pixels of a picture to typed results. The ways take turns, several
-times, and medians are given: the figures are of one machine in one run. Memory is the largest that a process of its own
-had, beyond what it had before the model was loaded. FLOPs are those that PyTorch counts (a multiplication and an
-addition are two), of convolutions and matrix products.
+times, and medians are given: a row's figures are of one machine in one run. Turns end early once they took
+longer than --seconds. Memory is the largest that a process of its own had, beyond what it had before the model was
+loaded. FLOPs are those that PyTorch counts (a multiplication and an addition are two), of convolutions and matrix
+products.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import json
 import multiprocessing
 import platform
@@ -67,12 +70,17 @@ def build(architecture: Architecture, size: tuple[int, int] | None) -> Model:
     return as_model(architecture.example, TASKS[architecture.task], config, network)
 
 
+def size_of(architecture: Architecture, size: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the size of the picture that an architecture is tried with: of some, only that of the data set."""
+    return IMAGE_SIZE if architecture.task in _FIXED or size is None else size
+
+
 class Bench:
     """One architecture on one picture."""
 
     def __init__(self, architecture: Architecture, size: tuple[int, int] | None, folder: Path) -> None:
         self.architecture, self.folder = architecture, folder
-        self.size = IMAGE_SIZE if architecture.task in _FIXED or size is None else size
+        self.size = size_of(architecture, size)
         self.model = build(architecture, size)
         rng = np.random.default_rng(0)
         self.pixels = rng.integers(0, 256, (*self.size, 3), dtype=np.uint8)
@@ -152,19 +160,28 @@ def no_compiler() -> str | None:
     return None
 
 
-def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return how often each can be run a second: medians over rounds in which they take turns."""
+def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int, limit: float) -> dict[str, float]:
+    """Return how often each can be run a second: medians over rounds in which they take turns.
+
+    Args:
+        runs: What to run.
+        rounds: How many there are, at most.
+        limit: No further round begins after this many seconds.
+    """
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
+    for turn in range(rounds):
+        if turn and sum(map(sum, taken.values())) > limit:
+            break
         for name, run in runs.items():
             started = time.perf_counter()
             run()
-            if turn:  # the first warms up
-                taken[name].append(time.perf_counter() - started)
+            taken[name].append(time.perf_counter() - started)
     return {name: 1 / statistics.median(seconds) for name, seconds in taken.items()}
 
 
-def measure(architecture: Architecture, size: tuple[int, int] | None, rounds: int, wanted: list[str]) -> dict[str, Any]:
+def measure(
+    architecture: Architecture, size: tuple[int, int] | None, rounds: int, limit: float, wanted: list[str]
+) -> dict[str, Any]:
     """Return the figures of an architecture."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(architecture, size, Path(folder))
@@ -178,8 +195,11 @@ def measure(architecture: Architecture, size: tuple[int, int] | None, rounds: in
         }
         ways = bench.ways(wanted)
         running = {name: way for name, way in ways.items() if not isinstance(way, str)}
-        row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds)
-        row["whole"] = time_in_turn({name: way[1] for name, way in running.items() if name != "compile"}, rounds)
+        for bare, _ in running.values():  # warms up
+            bare()
+        row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds, limit)
+        whole = {name: way[1] for name, way in running.items() if name != "compile"}
+        row["whole"] = time_in_turn(whole, rounds, limit)
         row["failed"] = {name: way for name, way in ways.items() if isinstance(way, str)}
         if "onnxruntime" in running:
             row["memory"] = {
@@ -282,18 +302,28 @@ def main() -> None:
         help="what to measure (default: eager onnxruntime; compile can take minutes a model)",
     )
     parser.add_argument("--write", action="store_true", help="put speeds at 720x1280 into zoo/")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="no further round once they took this long (default: 20)"
+    )
+    parser.add_argument("--results", type=Path, default=Path("work_dirs/models.json"), metavar="FILE")
     args = parser.parse_args()
     set_cpu_threads()
-    rows = []
-    for architecture in list_architectures():
-        if args.only not in architecture.example:
+    size = parse_size(args.size)
+    rows = json.loads(args.results.read_text()) if args.results.is_file() else []
+    found = {(row["name"], tuple(row["size"])): row for row in rows}
+    asked = [item for item in list_architectures() if args.only in item.example]
+    for architecture in asked:
+        if (architecture.name, size_of(architecture, size)) in found:
             continue
-        row = measure(architecture, parse_size(args.size), args.rounds, args.ways)
-        rows.append(row | {"hardware": hardware()})
+        row = measure(architecture, size, args.rounds, args.seconds, args.ways)
+        found[architecture.name, tuple(row["size"])] = row | {"hardware": hardware()}
+        write_bytes(args.results, json.dumps(list(found.values()), indent=1).encode())
         print(architecture.example, file=sys.stderr, flush=True)
-    print_table(rows)
+        gc.collect()
+    wanted = [found[item.name, size_of(item, size)] for item in asked]
+    print_table(wanted)
     if args.write:
-        write_speeds(rows)
+        write_speeds(wanted)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bdd100k_models.errors import InputError
 from bdd100k_models.tasks import TASKS, get_task
+from bdd100k_models.text_tables import align
 
 if TYPE_CHECKING:
     from bdd100k_models.commands.test import Outcome
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
             with contextlib.redirect_stdout(log):
                 done.append(_test(model, data, args))
     table = [["task", "model", "scores", "images/s"], *(run.row() for run in done)]
-    print(_aligned(table))
+    print("\n".join(align(table, figures=3)))
     page = args.out / "index.html"
     _write_page(page, table, done, drawing, args)
     print(f"page: {page.resolve()}")
@@ -166,20 +167,6 @@ def _test(model: Shown, data: Path, args: argparse.Namespace) -> _Run:
     scores = {metric: summary[metric] for metric in model.metrics}
     speed = outcome.report.processed / outcome.report.seconds
     return _Run(model, scores, speed, pictures, "bdd100k-models " + " ".join(words))
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> str:
-    """Return rows as text; figures to the right."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    last = len(widths) - 1
-    lines = (
-        "  ".join(
-            cell.rjust(width) if column == last else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    )
-    return "\n".join(lines)
 
 
 def _write_page(

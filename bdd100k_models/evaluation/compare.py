@@ -20,6 +20,7 @@ from bdd100k_models.evaluation.coco import Floats, Ints
 from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.result import format_score
 from bdd100k_models.progress import ProgressBar
+from bdd100k_models.text_tables import align
 
 #: Samples weighed at a time.
 _CHUNK = 64
@@ -84,14 +85,7 @@ class Comparison:
         """Return a table: a row for each metric; a star marks intervals without 0."""
         share = f"{100 * self.confidence:g} %"
         head = ("metric", "A", "B", "B - A", f"{share} interval", "")
-        rows = [head, *(_row(one) for one in self.differences)]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
-        lines = [
-            "  ".join(
-                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            ).rstrip()
-            for row in rows
-        ]
+        lines = align([head, *(_row(one) for one in self.differences)], figures=1)
         rule = "-" * max(len(line) for line in lines)
         last = f"{self.samples} samples of {self.units} {self.kind} (seed {self.seed}); * the interval leaves out 0"
         return "\n".join([lines[0], rule, *lines[1:], rule, last]) + "\n"

@@ -20,6 +20,7 @@ from bdd100k_models.evaluation.result import Result, format_score
 from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
 from bdd100k_models.formats.stream import stream_frames
 from bdd100k_models.tasks import TAGS
+from bdd100k_models.text_tables import align
 
 _NOTHING: Scene = (None, None, None)
 
@@ -125,15 +126,9 @@ def slices_table(slices: Sequence[Slice], whole: Result, units: Units) -> str:
         units: All units.
     """
     metrics = list(averages(whole))
-    rows = [("", units.kind, metrics)]
-    rows.append(("all", str(len(units.names)), _cells(whole)))
-    rows += [(f"{one.tag}: {one.value}", str(one.units), _cells(one.result)) for one in slices]
-    names, counts = (max(len(row[place]) for row in rows) for place in (0, 1))
-    widths = [max(len(row[2][place]) for row in rows) for place in range(len(metrics))]
-    lines = [
-        "  ".join([name.ljust(names), count.rjust(counts), *(c.rjust(w) for c, w in zip(cells, widths, strict=True))])
-        for name, count, cells in rows
-    ]
+    rows = [("", units.kind, *metrics), ("all", str(len(units.names)), *_cells(whole))]
+    rows += [(f"{one.tag}: {one.value}", str(one.units), *_cells(one.result)) for one in slices]
+    lines = align(rows, figures=1)
     previous = "all"
     ruled = lines[:1]
     for line, tag in zip(lines[1:], ["all", *(one.tag for one in slices)], strict=True):
