@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,84 +20,36 @@ from bdd100k_models.errors import DownloadError, InputError, OutputError
 from bdd100k_models.zoo import download
 from bdd100k_models.zoo.download import transfer
 from bdd100k_models.zoo.download.checked import read_md5
+from zoo_server import Handler, ZooServer, serving
 
 DATA = np.random.default_rng(0).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
 MD5 = hashlib.md5(DATA).hexdigest()
 PATH = "det/models/model.pth"
 
 
-class Server(ThreadingHTTPServer):
-    """Serves files; ``behaviour`` may take over an answer."""
-
-    daemon_threads = True
+class Server(ZooServer):
+    """Has one model and its MD5 file."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__()
         self.files = {f"/bdd100k/{PATH}": DATA, f"/bdd100k/{PATH[:-4]}.md5": f"{MD5}  model.pth\n".encode()}
-        self.requests: list[tuple[str, str | None]] = []
-        self.behaviour: Callable[[Handler, bytes], bool] = lambda handler, data: False
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/bdd100k/{PATH}"
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/bdd100k"
+        return f"{self.address}/bdd100k"
 
-    def asked(self, ending: str = ".pth") -> list[str | None]:
-        return [header for path, header in self.requests if path.endswith(ending)]
+    @property
+    def url(self) -> str:
+        return f"{self.base}/{PATH}"
 
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        with self.server.lock:
-            self.server.requests.append((self.path, self.headers.get("Range")))
-            number = len(self.server.asked())
-        self.number = number
-        data = self.server.files.get(self.path)
-        if self.path.startswith("/circle"):
-            self.answer(302, b"", {"Location": self.path})
-        elif data is None:
-            self.answer(404, b"not here")
-        elif not (self.path.endswith(".pth") and self.server.behaviour(self, data)):
-            self.serve(data)
-
-    def serve(self, data: bytes) -> None:
-        wanted = self.headers.get("Range")
-        if wanted is None:
-            return self.answer(200, data)
-        start = int(wanted.removeprefix("bytes=").rstrip("-"))
-        if start >= len(data):
-            return self.answer(416, b"")
-        return self.answer(206, data[start:], {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"})
-
-    def answer(
-        self, status: int, data: bytes, headers: dict[str, str] | None = None, length: int | None = None
-    ) -> None:
-        self.send_response(status)
-        for key, value in {"Content-Length": str(len(data) if length is None else length), **(headers or {})}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(data)
-        if length is not None and length != len(data):
-            self.close_connection = True
+    def ranges(self) -> list[str | None]:
+        return [header for path, header in self.asked if path.endswith(".pth")]
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    with serving(Server) as made:
         yield made
-        made.shutdown()
 
 
 @pytest.fixture(autouse=True)
@@ -122,9 +73,9 @@ def test_a_file_is_fetched_once_and_then_kept(server: Server, tmp_path: Path) ->
     path = download.weights_file(server.url)
     assert_whole(path)
     assert path == tmp_path / "cache" / PATH
-    count = len(server.requests)
+    count = len(server.asked)
     assert download.weights_file(server.url) == path
-    assert len(server.requests) == count
+    assert len(server.asked) == count
 
 
 def test_a_drop_is_resumed_where_it_was(server: Server) -> None:
@@ -136,7 +87,7 @@ def test_a_drop_is_resumed_where_it_was(server: Server) -> None:
 
     server.behaviour = drop
     assert_whole(download.weights_file(server.url))
-    first, second = server.asked()
+    first, second = server.ranges()
     assert first is None
     assert second is not None
     assert 0 < int(second.removeprefix("bytes=").rstrip("-")) <= 1_000_000
@@ -149,7 +100,7 @@ def test_a_server_that_ignores_ranges_starts_over(server: Server) -> None:
 
     server.behaviour = ignore
     assert_whole(download.weights_file(server.url))
-    assert len(server.asked()) == 2
+    assert len(server.ranges()) == 2
 
 
 def test_a_wrong_range_starts_over(server: Server) -> None:
@@ -164,7 +115,7 @@ def test_a_wrong_range_starts_over(server: Server) -> None:
 
     server.behaviour = wrong
     assert_whole(download.weights_file(server.url))
-    assert server.asked()[2] is None
+    assert server.ranges()[2] is None
 
 
 def test_an_old_part_of_another_file_is_dropped(server: Server, tmp_path: Path) -> None:
@@ -188,7 +139,7 @@ def test_a_lie_about_the_length_is_noticed(server: Server, lie: int) -> None:
     server.behaviour = lying
     if lie > 0:
         assert_whole(download.weights_file(server.url))
-        assert len(server.asked()) == 2
+        assert len(server.ranges()) == 2
     else:
         with pytest.raises(DownloadError, match="another MD5"):
             download.weights_file(server.url)
@@ -196,9 +147,9 @@ def test_a_lie_about_the_length_is_noticed(server: Server, lie: int) -> None:
 
 def test_wrong_bytes_are_refused_and_another_mirror_is_tried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.files[f"/bad/{PATH}"] = DATA[:-1] + b"!"
-    monkeypatch.setenv("BDD100K_MODELS_MIRRORS", f"{server.base[:-8]}/bad")
+    monkeypatch.setenv("BDD100K_MODELS_MIRRORS", f"{server.address}/bad")
     assert_whole(download.weights_file(server.url))
-    assert [path for path, _ in server.requests if path.endswith(".pth")] == [f"/bad/{PATH}", f"/bdd100k/{PATH}"]
+    assert [path for path, _ in server.asked if path.endswith(".pth")] == [f"/bad/{PATH}", f"/bdd100k/{PATH}"]
     server.files[f"/bdd100k/{PATH}"] = DATA[:-1] + b"!"
     (Path(download.cache_folder()) / PATH).unlink()
     with pytest.raises(DownloadError, match="another MD5"):
@@ -219,11 +170,11 @@ def test_redirects_are_followed(server: Server) -> None:
 
 
 def test_mirrors_come_first_and_a_404_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = server.base[:-8]
+    root = server.address
     server.files[f"/second/{PATH}"] = DATA
     monkeypatch.setenv("BDD100K_MODELS_MIRRORS", f"{root}/first/, {root}/second")
     assert_whole(download.weights_file(server.url))
-    asked = [path for path, _ in server.requests if path.endswith(".pth")]
+    asked = [path for path, _ in server.asked if path.endswith(".pth")]
     assert asked == [f"/first/{PATH}", f"/second/{PATH}"]
 
 
@@ -253,7 +204,7 @@ def test_a_server_that_stays_busy_is_given_up(server: Server) -> None:
     ) as error:
         download.weights_file(server.url)
     assert "\n" not in str(error.value)
-    assert len(server.asked()) == transfer.TRIES
+    assert len(server.ranges()) == transfer.TRIES
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -286,7 +237,7 @@ def test_without_an_md5_nothing_is_taken_from_the_network(server: Server, conten
         server.files[f"/bdd100k/{PATH[:-4]}.md5"] = content
     with pytest.raises(DownloadError, match="MD5 cannot be had"):
         download.weights_file(server.url)
-    assert not server.asked()
+    assert not server.ranges()
 
 
 def test_offline_is_one_clear_line() -> None:
@@ -300,14 +251,14 @@ def test_many_at_once_fetch_once(server: Server) -> None:
         paths = list(pool.map(lambda _: download.weights_file(server.url), range(6)))
     assert len(set(paths)) == 1
     assert_whole(paths[0])
-    assert len(server.asked()) == 1
+    assert len(server.ranges()) == 1
 
 
 def test_a_changed_cache_is_noticed(server: Server) -> None:
     path = download.weights_file(server.url)
     path.write_bytes(DATA[:1000])
     assert_whole(download.weights_file(server.url))
-    assert len(server.asked()) == 2
+    assert len(server.ranges()) == 2
 
 
 def test_a_drop_is_continued_by_the_next_call(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +276,7 @@ def test_a_drop_is_continued_by_the_next_call(server: Server, tmp_path: Path, mo
     assert 0 < size <= 700_000
     server.behaviour = lambda handler, data: False
     assert_whole(download.weights_file(server.url))
-    assert server.asked()[1:] == [f"bytes={size}-"]
+    assert server.ranges()[1:] == [f"bytes={size}-"]
 
 
 def test_a_part_that_is_already_whole_is_taken(server: Server, tmp_path: Path) -> None:
@@ -336,7 +287,7 @@ def test_a_part_that_is_already_whole_is_taken(server: Server, tmp_path: Path) -
     server.behaviour = beyond
     (tmp_path / "model.pth.part").write_bytes(DATA)
     assert_whole(download.fetch(server.url, tmp_path / "model.pth", md5=MD5))
-    assert server.asked() == [f"bytes={len(DATA)}-"]
+    assert server.ranges() == [f"bytes={len(DATA)}-"]
 
 
 def test_ranges_in_pieces_are_put_together(server: Server) -> None:
@@ -354,7 +305,7 @@ def test_ranges_in_pieces_are_put_together(server: Server) -> None:
 
     server.behaviour = pieces
     assert_whole(download.weights_file(server.url))  # more tries than TRIES: each one makes headway
-    assert len(server.asked()) > transfer.TRIES
+    assert len(server.ranges()) > transfer.TRIES
 
 
 @pytest.mark.parametrize(
@@ -392,7 +343,7 @@ def test_without_an_md5_two_addresses_are_not_mixed(
     server.behaviour = drop
     monkeypatch.setattr(transfer, "TRIES", 1)
     with pytest.raises(DownloadError):
-        download.fetch(f"{server.base[:-8]}/other.pth", tmp_path / "file")
+        download.fetch(f"{server.address}/other.pth", tmp_path / "file")
     assert download.fetch(server.url, tmp_path / "file").read_bytes() == DATA
 
 
@@ -411,7 +362,7 @@ def test_processes_at_once_fetch_once(server: Server) -> None:
     assert [run.returncode for run in runs] == [0, 0, 0], outputs
     (path,) = {output.strip() for output, _ in outputs}
     assert_whole(Path(path))
-    assert len(server.asked()) == 1
+    assert len(server.ranges()) == 1
     assert {file.name for file in Path(path).parent.iterdir()} == {"model.pth", "model.md5", "model.pth.verified"}
 
 
@@ -450,14 +401,12 @@ def test_a_folder_is_checked_with_the_published_md5(
 
 
 def test_same_names_on_other_hosts_are_kept_apart(server: Server) -> None:
-    with Server() as other:
-        threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
+    with serving(Server) as other:
         for place, data in ((server, DATA), (other, DATA[::-1])):
             place.files = {"/x/model.pth": data, "/x/model.md5": hashlib.md5(data).hexdigest().encode()}
         for _ in range(2):
             for place, data in ((server, DATA), (other, DATA[::-1])):
-                assert download.weights_file(f"{place.base[:-8]}/x/model.pth").read_bytes() == data
-        other.shutdown()
+                assert download.weights_file(f"{place.address}/x/model.pth").read_bytes() == data
 
 
 def test_an_address_cannot_lead_out_of_the_cache() -> None:
@@ -513,6 +462,7 @@ def test_what_is_not_an_md5(tmp_path: Path, text: bytes) -> None:
 )
 def test_reasons_are_given(server: Server, monkeypatch: pytest.MonkeyPatch, mirror: str, reason: str) -> None:
     monkeypatch.setenv("BDD100K_MODELS_MIRRORS", mirror.format(port=server.server_port))
+    server.plans = {f"/circle/{PATH}": ["circle"], f"/circle/{PATH[:-4]}.md5": ["circle"]}
     with pytest.raises(DownloadError, match=reason) as error:
         download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")
     assert "\n" not in str(error.value)
@@ -523,7 +473,7 @@ def test_progress_is_shown_on_a_terminal(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.files["/big.pth"] = bytes(8 << 20)
-    url = f"{server.base[:-8]}/big.pth"
+    url = f"{server.address}/big.pth"
     download.fetch(url, tmp_path / "quiet.pth")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -597,7 +547,7 @@ def test_a_bad_range_spoils_nothing_without_an_md5(server: Server, tmp_path: Pat
 
     server.behaviour = bad
     assert download.fetch(server.url, tmp_path / "file").read_bytes() == DATA
-    assert len(server.asked()) == 3
+    assert len(server.ranges()) == 3
 
 
 def test_nothing_is_waited_for_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
