@@ -1,9 +1,8 @@
-# A small PCAN without its refinement, trained on drawn videos from the small QDTrack and the masks of the small Mask R-CNN.
-# To make its weights again:
-#     bdd100k-models data synth data/synthetic-videos --train-videos 200 --frames 12 --reach 30 --seed 0
+# A small PCAN without its refinement, trained on drawn videos from the small QDTrack. To make its weights again:
+#     bdd100k-models data synth data/synthetic-videos --train-videos 600 --frames 4 --reach 20 --seed 0
 #     bdd100k-models data synth data/synthetic-videos --val-videos 8 --frames 12 --reach 20 --seed 0 --force
 #     bdd100k-models train mots segtrack_mini_mots_synthetic --amp --seed 0 --device cpu
-#     bdd100k-models publish work_dirs/segtrack_mini_mots_synthetic/epoch_1.pth \
+#     bdd100k-models publish work_dirs/segtrack_mini_mots_synthetic/epoch_2.pth \
 #         mots/weights/segtrack_mini_mots_synthetic.pth --half
 _base_ = [
     '../_base_/models/pcan_frcnn_r50_fpn.py',
@@ -36,16 +35,13 @@ model = dict(
             bbox_roi_extractor=dict(out_channels=64, featmap_strides=[8, 16, 32], finest_scale=40),
             bbox_head=dict(in_channels=64, fc_out_channels=96),
             mask_roi_extractor=dict(out_channels=64, featmap_strides=[8, 16, 32], finest_scale=160),
-            mask_head=dict(num_convs=2, in_channels=64, conv_out_channels=64)),
+            mask_head=dict(in_channels=64, conv_out_channels=48, norm_cfg=dict(type='BN'))),
         train_cfg=dict(
             rpn=dict(assigner=dict(ignore_iof_thr=0.5), sampler=dict(num=128)),
             rpn_proposal=dict(nms_pre=500, max_per_img=200),
             rcnn=dict(assigner=dict(ignore_iof_thr=0.5), sampler=dict(num=128))),
         test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100), rcnn=dict(max_per_img=50)),
-        init_cfg=[  # the second has no masks
-            dict(type='Pretrained', checkpoint='ins_seg/weights/mask_rcnn_mini_ins_seg_synthetic.pth'),
-            dict(type='Pretrained', checkpoint='mot/weights/qdtrack_mini_mot_synthetic.pth', prefix='detector.')
-        ]),
+        init_cfg=dict(type='Pretrained', checkpoint='mot/weights/qdtrack_mini_mot_synthetic.pth', prefix='detector.')),
     track_head=dict(
         roi_extractor=dict(out_channels=64, featmap_strides=[8, 16, 32], finest_scale=40),
         embed_head=dict(
@@ -106,11 +102,10 @@ test_dataloader = dict(
                 ]),
             dict(type='PackTrackInputs')
         ]))
-train_cfg = dict(max_epochs=1, val_interval=1)
-optim_wrapper = dict(optimizer=dict(lr=0.0005))
+train_cfg = dict(max_epochs=2, val_interval=1)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=1, eta_min_ratio=0.01, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=2, eta_min_ratio=0.01, convert_to_iter_based=True)
 ]
 default_hooks = dict(logger=dict(interval=10))
 auto_scale_lr = dict(base_batch_size=8)
