@@ -117,6 +117,47 @@ def _hook_facts(hooks: list[dict[str, Any]]) -> Recipe:
     return facts
 
 
+def epochs_and_batch(config: dict[str, Any]) -> Recipe:
+    """Take the batch, the optimizer and the length out of a config whose wrapper has nothing but an optimizer."""
+    scaling = config.pop("auto_scale_lr")
+    assert scaling.pop("enable") is False
+    facts: Recipe = {"data.train.total_batch": scaling.pop("base_batch_size")}
+    wrapper = config.pop("optim_wrapper")
+    assert wrapper.pop("type") == "OptimWrapper"
+    facts |= flatten(wrapper.pop("optimizer"), "optimizer")
+    _finish(wrapper, "optim_wrapper")
+    loop = config.pop("train_cfg")
+    assert loop.pop("type") == "EpochBasedTrainLoop"
+    facts |= {"schedule.epochs": loop.pop("max_epochs"), "evaluation.interval": loop.pop("val_interval")}
+    _finish(loop, "train_cfg")
+    return facts
+
+
+def surroundings(config: dict[str, Any], scope: str) -> Recipe:
+    """Take imports, the process and logging out of a config, after which nothing may be left of it."""
+    imports = config.pop("custom_imports")
+    assert imports.pop("allow_failed_imports") is False
+    facts: Recipe = {f"imports.{module}": True for module in imports.pop("imports")}
+    _finish(imports, "custom_imports")
+    process = config.pop("env_cfg")
+    workers = process.pop("mp_cfg")
+    facts |= {
+        "process.start": workers.pop("mp_start_method"),
+        "process.opencv_threads": workers.pop("opencv_num_threads"),
+        "process.cudnn_benchmark": process.pop("cudnn_benchmark"),
+        "distributed.backend": process.pop("dist_cfg")["backend"],
+        "log.level": config.pop("log_level"),
+    }
+    _finish(process | workers, "env_cfg")
+    # how messages and pictures are shown changes no model
+    for part in ("log_processor", "visualizer", "vis_backends"):
+        config.pop(part)
+    assert config.pop("default_scope") == scope
+    facts |= {"load_from": config.pop("load_from"), "resume": config.pop("resume")}
+    _finish(config, "config")
+    return facts
+
+
 # ----------------------------------------------------------------------------------------------------- mmcv 1.x
 
 
@@ -414,25 +455,7 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     built_in = ("IterTimerHook", "ParamSchedulerHook", "DistSamplerSeedHook", "CheckpointHook", "LoggerHook")
     facts |= _hook_facts([hook for hook in hooks.values() if hook["type"] not in built_in or len(hook) > 1])
     facts |= _hook_facts(config.pop("custom_hooks"))
-    imports = config.pop("custom_imports")
-    assert imports.pop("allow_failed_imports") is False
-    facts |= {f"imports.{module}": True for module in imports.pop("imports")}
-    _finish(imports, "custom_imports")
-    process = config.pop("env_cfg")
-    workers = process.pop("mp_cfg")
-    facts |= {
-        "process.start": workers.pop("mp_start_method"),
-        "process.opencv_threads": workers.pop("opencv_num_threads"),
-    }
-    facts |= {"process.cudnn_benchmark": process.pop("cudnn_benchmark")}
-    facts |= {"distributed.backend": process.pop("dist_cfg")["backend"], "log.level": config.pop("log_level")}
-    _finish(process | workers, "env_cfg")
-    # how messages and pictures are shown changes no model
-    for part in ("log_processor", "visualizer", "vis_backends"):
-        config.pop(part)
-    assert config.pop("default_scope") == "mmdet"
-    facts |= {"load_from": config.pop("load_from"), "resume": config.pop("resume")}
-    _finish(config, "config")
+    facts |= surroundings(config, "mmdet")
     return facts
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from bdd100k_models.datasets.joints import JOINT_WEIGHTS, mirrored
 from bdd100k_models.evaluation.config import POSE_SIGMAS
 from bdd100k_models.tasks import JOINTS, LIMBS
-from legacy import Recipe, _finish, _hook_facts, _scheduled, flatten, published_config
+from legacy import Recipe, _finish, _hook_facts, _scheduled, epochs_and_batch, flatten, published_config, surroundings
 
 GPUS = 4  # the published pose models were trained on four
 
@@ -28,6 +28,8 @@ _DEFAULTS: Recipe = {
     "data.train.rotation.probability": 0.6,
     "schedule.gamma": 0.1,
     "process.cudnn_benchmark": False,
+    "process.start": "fork",
+    "process.opencv_threads": 0,
 }
 
 
@@ -300,17 +302,7 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     facts = _model(config.pop("model"))
     for split in ("train", "val", "test"):
         facts |= _consistent(facts, _data(split, config.pop(f"{split}_dataloader")))
-    scaling = config.pop("auto_scale_lr")
-    assert scaling.pop("enable") is False
-    facts["data.train.total_batch"] = scaling.pop("base_batch_size")
-    wrapper = config.pop("optim_wrapper")
-    assert wrapper.pop("type") == "OptimWrapper"
-    facts |= flatten(wrapper.pop("optimizer"), "optimizer")
-    _finish(wrapper, "optim_wrapper")
-    loop = config.pop("train_cfg")
-    assert loop.pop("type") == "EpochBasedTrainLoop"
-    facts |= {"schedule.epochs": loop.pop("max_epochs"), "evaluation.interval": loop.pop("val_interval")}
-    _finish(loop, "train_cfg")
+    facts |= epochs_and_batch(config)
     warm, steps = config.pop("param_scheduler")
     assert warm.pop("type") == "LinearLR" and warm.pop("by_epoch") is False and warm.pop("begin") == 0
     assert steps.pop("type") == "MultiStepLR" and steps.pop("by_epoch") and steps.pop("begin") == 0
@@ -330,18 +322,5 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     facts["log.interval"] = hooks["logger"].pop("interval")
     assert all(len(hook) == 1 for hook in hooks.values()), hooks
     facts |= _hook_facts(config.pop("custom_hooks"))
-    imports = config.pop("custom_imports")
-    facts |= {f"imports.{module}": True for module in imports.pop("imports")}
-    assert imports == {"allow_failed_imports": False}
-    process = config.pop("env_cfg")
-    assert process.pop("mp_cfg") == {"mp_start_method": "fork", "opencv_num_threads": 0}
-    facts["process.cudnn_benchmark"] = process.pop("cudnn_benchmark")
-    facts |= {"distributed.backend": process.pop("dist_cfg")["backend"], "log.level": config.pop("log_level")}
-    _finish(process, "env_cfg")
-    # how messages and pictures are shown changes no model
-    for part in ("log_processor", "visualizer", "vis_backends"):
-        config.pop(part)
-    assert config.pop("default_scope") == "mmpose"
-    facts |= {"load_from": config.pop("load_from"), "resume": config.pop("resume")}
-    _finish(config, "config")
+    facts |= surroundings(config, "mmpose")
     return facts

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from legacy import Recipe, _finish, _hook_facts, flatten, published_config
+from legacy import Recipe, _finish, _hook_facts, epochs_and_batch, flatten, published_config, surroundings
 
 GPUS = 4  # the published tagging models were trained on four
 
@@ -81,6 +81,8 @@ def published_recipe(task: str, name: str) -> Recipe:
     _finish(log, "log_config")
     facts |= {"distributed.backend": config.pop("dist_params")["backend"], "log.level": config.pop("log_level")}
     facts["distributed.find_unused"] = config.pop("find_unused_parameters", False)
+    # the defaults of the original's set-up of processes
+    facts |= {"process.start": "fork", "process.opencv_threads": 0, "process.cudnn_benchmark": False}
     facts |= {"load_from": config.pop("load_from"), "resume": bool(config.pop("resume_from"))}
     _finish(config, name)
     return facts
@@ -132,17 +134,7 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     facts |= flatten(model, "model")
     for split in ("train", "val", "test"):
         facts |= _data(split, config.pop(f"{split}_dataloader"))
-    scaling = config.pop("auto_scale_lr")
-    assert scaling.pop("enable") is False
-    facts["data.train.total_batch"] = scaling.pop("base_batch_size")
-    wrapper = config.pop("optim_wrapper")
-    assert wrapper.pop("type") == "OptimWrapper"
-    facts |= flatten(wrapper.pop("optimizer"), "optimizer")
-    _finish(wrapper, "optim_wrapper")
-    loop = config.pop("train_cfg")
-    assert loop.pop("type") == "EpochBasedTrainLoop"
-    facts |= {"schedule.epochs": loop.pop("max_epochs"), "evaluation.interval": loop.pop("val_interval")}
-    _finish(loop, "train_cfg")
+    facts |= epochs_and_batch(config)
     (steps,) = config.pop("param_scheduler")
     assert steps.pop("type") == "MultiStepLR" and steps.pop("by_epoch") and steps.pop("begin") == 0
     assert steps.pop("end") == facts["schedule.epochs"]
@@ -157,19 +149,6 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     facts["log.interval"] = hooks["logger"].pop("interval")
     assert all(len(hook) == 1 for hook in hooks.values()), hooks
     facts |= _hook_facts(config.pop("custom_hooks"))
-    imports = config.pop("custom_imports")
-    facts |= {f"imports.{module}": True for module in imports.pop("imports")}
-    assert imports == {"allow_failed_imports": False}
-    process = config.pop("env_cfg")
-    assert process.pop("mp_cfg") == {"mp_start_method": "fork", "opencv_num_threads": 0}
-    assert process.pop("cudnn_benchmark") is False
-    facts |= {"distributed.backend": process.pop("dist_cfg")["backend"], "log.level": config.pop("log_level")}
-    _finish(process, "env_cfg")
     facts["distributed.find_unused"] = config.pop("find_unused_parameters", False)
-    # how messages and pictures are shown changes no model
-    for part in ("log_processor", "visualizer", "vis_backends"):
-        config.pop(part)
-    assert config.pop("default_scope") == "mmpretrain"
-    facts |= {"load_from": config.pop("load_from"), "resume": config.pop("resume")}
-    _finish(config, "config")
+    facts |= surroundings(config, "mmpretrain")
     return facts

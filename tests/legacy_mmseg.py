@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from legacy import GPUS, Recipe, _finish, _hook_facts, flatten, published_config
+from legacy import GPUS, Recipe, _finish, _hook_facts, flatten, published_config, surroundings
 
 ROOT = "../data/bdd100k/"
 DATASETS = {"BDD100KSemSegDataset": "sem_seg", "BDD100KDrivableDataset": "drivable"}
@@ -268,23 +268,5 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     facts |= {"checkpoint.interval": saving.pop("interval"), "log.interval": logging.pop("interval")}
     assert all(len(hook) == 1 for hook in (saving, logging, *hooks.values()))
     facts |= _hook_facts(config.pop("custom_hooks", []))
-    imports = config.pop("custom_imports")
-    assert imports.pop("allow_failed_imports") is False
-    facts |= {f"imports.{module}": True for module in imports.pop("imports")}
-    _finish(imports, "custom_imports")
-    process = config.pop("env_cfg")
-    workers = process.pop("mp_cfg")
-    facts |= {
-        "process.start": workers.pop("mp_start_method"),
-        "process.opencv_threads": workers.pop("opencv_num_threads"),
-    }
-    facts["process.cudnn_benchmark"] = process.pop("cudnn_benchmark")
-    facts |= {"distributed.backend": process.pop("dist_cfg")["backend"], "log.level": config.pop("log_level")}
-    _finish(process | workers, "env_cfg")
-    # how messages and pictures are shown changes no model
-    for part in ("log_processor", "visualizer", "vis_backends"):
-        config.pop(part)
-    assert config.pop("default_scope") == "mmseg"
-    facts |= {"load_from": config.pop("load_from"), "resume": config.pop("resume")}
-    _finish(config, "config")
+    facts |= surroundings(config, "mmseg")
     return facts

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from PIL import Image
@@ -20,9 +21,10 @@ from bdd100k_models.cli import main
 from bdd100k_models.commands.export import parse_size
 from bdd100k_models.errors import InputError
 from bdd100k_models.export.build import SUFFIXES, ExportOptions, write_model
-from bdd100k_models.export.check import Agreement, check_export, compare_boxes, load_exported
+from bdd100k_models.export.check import Agreement, check_export, compare, compare_boxes, load_exported
 from bdd100k_models.export.load import load_for_export
 from bdd100k_models.inference.model import Model
+from bdd100k_models.inference.results import People
 from bdd100k_models.runtime import Runner, load
 from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
@@ -160,6 +162,29 @@ def test_lost_objects_fail() -> None:
     assert not lost.passed
     assert Agreement({"boxes": 0.0}, 0, 0).passed
     assert not Agreement({"boxes": float("nan")}, 1, 0).passed
+
+
+def test_lost_and_moved_joints_fail() -> None:
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(0, 500, (4, 18, 3))
+
+    def people(places: npt.NDArray[np.float64]) -> People:
+        names, ones = tuple(map(str, range(18))), np.ones(len(places))
+        return People(name="", size=(720, 1280), joint_names=names, joints=places, scores=ones, areas=ones)
+
+    def moved(count: int, by: float) -> People:
+        places = joints.copy()
+        places.reshape(-1, 3)[:count, 0] += by
+        return people(places)
+
+    same = compare(people(joints), people(joints))
+    assert same.passed and (same.objects, same.unmatched) == (72, 0)
+    assert compare(people(joints), moved(1, 50)).passed  # another peak of the same height
+    assert not compare(people(joints), moved(2, 50)).passed
+    assert not compare(people(joints), moved(1, 0.5)).passed
+    assert not compare(people(joints), people(joints[:3])).passed
+    assert not compare(people(joints), people(joints[:0])).passed
+    assert compare(people(joints[:0]), people(joints[:0])).passed
 
 
 def test_nothing_found_is_empty(exported: Callable[..., Runner]) -> None:

@@ -19,6 +19,7 @@ from bdd100k_models.export.operators import (  # noqa: E402
     extract_regions,
     lay_out_masks,
     pool_adaptively,
+    pool_largest_adaptively,
     suppress,
 )
 from bdd100k_models.export.prepare import plan_geometry  # noqa: E402
@@ -32,6 +33,8 @@ def test_adaptive_pooling(height: int, width: int, rows: int, columns: int) -> N
     images = torch.rand(2, 3, height, width)
     expected = functional.adaptive_avg_pool2d(images, (rows, columns))
     torch.testing.assert_close(pool_adaptively(images, (rows, columns)), expected, atol=1e-6, rtol=1e-5)
+    largest = functional.adaptive_max_pool2d(images, (rows, columns))
+    torch.testing.assert_close(pool_largest_adaptively(images, (rows, columns)), largest, atol=0, rtol=0)
 
 
 def test_adaptive_pooling_keeps_a_side_of_none() -> None:

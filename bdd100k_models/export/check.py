@@ -28,6 +28,9 @@ LIMITS = {"boxes": 0.1, "joints": 0.1, "scores": 1e-3, "probabilities": 1e-3, "e
 #: Part of the objects that may be missing or new: two of nearly the same score or overlap can change places.
 UNMATCHED_LIMIT = 0.02
 
+#: Boxes and joints farther apart than this many pixels are not the same.
+_SAME_PLACE = 1.0
+
 #: People are looked for here where nothing else is said: corners in parts of the picture's width and height.
 _PERSON_BOXES = ((0.1, 0.2, 0.3, 0.9), (0.4, 0.4, 0.55, 0.8), (0.7, 0.1, 0.98, 0.97))
 
@@ -38,7 +41,7 @@ class Agreement:
 
     Attributes:
         worst: The largest difference, by what was compared; see :data:`LIMITS`.
-        objects: Objects, people or segments that were compared.
+        objects: Objects or joints that were compared.
         unmatched: Those that only one side has, apart from such at the edge of what is kept.
     """
 
@@ -184,7 +187,7 @@ def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tu
         # several boxes can lie on one another: of those that are near, the one of the nearest score
         near = candidates[distances <= max(distances.min(), LIMITS["boxes"])]
         best = int(near[np.argmin(np.abs(found[1][near] - expected[1][place]))])
-        if distances.min() <= 1.0:
+        if distances.min() <= _SAME_PLACE:
             pairs.append((place, best))
             free[best] = False
     left, right = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
@@ -210,9 +213,12 @@ def _compare_people(expected: People, found: People) -> Agreement:
             distances = np.abs(found.joints[:, :, :2] - joints).max(axis=(1, 2))
             pairs.append((place, int(distances.argmin())))
     one, other = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
-    difference = expected.joints[one] - found.joints[other]
-    worst = {"joints": _largest(difference[:, :, :2]), "scores": _largest(difference[:, :, 2])}
-    return Agreement(worst, len(expected), abs(len(expected) - len(found)))
+    difference = np.abs(expected.joints[one] - found.joints[other])
+    # of two peaks of nearly the same height the other can be taken: such a joint has no counterpart
+    stays = difference[:, :, :2].max(axis=2, initial=0) <= _SAME_PLACE
+    worst = {"joints": _largest(difference[stays][:, :2]), "scores": _largest(difference[:, :, 2])}
+    total = max(people.joints[:, :, 0].size for people in (expected, found))
+    return Agreement(worst, total, total - int(np.count_nonzero(stays)))
 
 
 def _largest(difference: npt.NDArray[np.floating[Any]]) -> float:

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bdd100k_models.errors import InputError
-
 #: Whether the trace is for ONNX, whose own operators then stand for what PyTorch does in several steps.
 FOR_ONNX: contextvars.ContextVar[bool] = contextvars.ContextVar("for_onnx", default=False)
 
@@ -199,31 +197,30 @@ def pool_adaptively(input: Tensor, size: int | tuple[int | None, int | None] | l
 
 
 def pool_largest_adaptively(input: Tensor, output_size: int | tuple[int, int] | list[int]) -> Tensor:
-    """Take the largest value of each cell of a grid, as ``adaptive_max_pool2d`` does where cells have one size.
+    """Take the largest value of each cell of a grid, as ``adaptive_max_pool2d`` does, rows before columns.
 
     Args:
         input: (N, C, H, W).
-        output_size: Rows and columns of the grid; H and W are multiples of them.
-
-    Raises:
-        InputError: They are not.
+        output_size: Rows and columns of the grid.
     """
     height, width = (int(side) for side in input.shape[-2:])
     rows, columns = (output_size, output_size) if isinstance(output_size, int) else map(int, output_size)
-    if height % rows or width % columns:
-        raise InputError(
-            f"no graph can be made: the cells of AdaptiveMaxPool, {height}x{width} to {rows}x{columns}, "
-            "have several sizes; give --size multiples of 32"
-        )
-    return functional.max_pool2d(input, (height // rows, width // columns))
+    if height % rows == 0 and width % columns == 0:
+        return functional.max_pool2d(input, (height // rows, width // columns))
+    high = torch.stack([input[:, :, first:last].amax(2) for first, last in _bounds(height, rows)], 2)
+    return torch.stack([high[:, :, :, first:last].amax(3) for first, last in _bounds(width, columns)], 3)
+
+
+def _bounds(length: int, count: int) -> list[tuple[int, int]]:
+    """Return the first pixel of each cell and the one after its last; cells can overlap."""
+    return [(cell * length // count, -(-(cell + 1) * length // count)) for cell in range(count)]
 
 
 @functools.lru_cache(maxsize=64)
 def _cells(length: int, count: int) -> Tensor:
     """Return the weight of each pixel in each cell, (count, length)."""
     weights = torch.zeros(count, length)
-    for cell in range(count):
-        first, last = cell * length // count, -(-(cell + 1) * length // count)
+    for cell, (first, last) in enumerate(_bounds(length, count)):
         weights[cell, first:last] = 1 / (last - first)
     return weights
 
