@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import Options, evaluate
+from official_tool import assert_same
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SAMPLES = SHARED / "samples" / "bdd100k"
@@ -30,34 +31,6 @@ def same_as_official(task: str, truth: Path, result: Path, options: Options | No
     ours = evaluate(task, truth, result, settings)
     assert_same(ours, evaluate(task, truth, result, settings, engine="official"))
     return ours
-
-
-def assert_same(ours: Result, reference: Result) -> None:
-    """Compare every metric, row, average, the summary, the file's keys and the table."""
-    assert list(ours.scores) == list(reference.scores)
-    for metric, groups in reference.scores.items():
-        mine = ours.scores[metric]
-        if isinstance(groups, (int, float)):
-            assert mine == pytest.approx(groups, abs=1e-6, nan_ok=True), metric
-            continue
-        assert not isinstance(mine, (int, float)), metric
-        for own, group in zip(mine, groups, strict=True):
-            assert list(own) == list(group)
-            for row, value in group.items():
-                assert own[row] == pytest.approx(value, abs=1e-6, nan_ok=True), (metric, row)
-                assert isinstance(own[row], int) == isinstance(value, int), (metric, row)
-    assert list(ours.summary()) == list(reference.summary())
-    assert ours.summary() == pytest.approx(reference.summary(), abs=1e-6, nan_ok=True)
-    assert _shape(json.loads(ours.to_json())) == _shape(json.loads(reference.to_json()))
-    assert len(ours.table().splitlines()) == len(reference.table().splitlines())
-
-
-def _shape(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys of an output file."""
-    return {
-        metric: [list(group) for group in groups] if isinstance(groups, list) else None
-        for metric, groups in content.items()
-    }
 
 
 def write_bitmask_file(path: Path, category: Pixels, ids: npt.NDArray[np.integer], attributes: Pixels) -> Path:

@@ -24,6 +24,7 @@ from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.arrays import BoxTable, load_boxes, table_from_frames
 from bdd100k_models.formats.scalabel import decode_frames
 from bdd100k_models.tasks import TASKS
+from official_tool import assert_same
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LABELS = SHARED / "samples" / "bdd100k" / "labels" / "det_20" / "det_val.json"
@@ -58,25 +59,6 @@ def _load(folder: Path, frames: Frames) -> BoxTable:
     path = folder / "frames.json"
     path.write_text(json.dumps(frames))
     return load_boxes(path)
-
-
-def assert_same(result: Result, reference: Any) -> None:
-    """Compare every metric, category and average, the summary, the file and the table."""
-    expected = dict(reference)
-    assert list(result.scores) == list(expected)
-    for metric, groups in expected.items():
-        for group, mine in zip(groups, result.scores[metric], strict=True):
-            assert list(mine) == list(group)
-            for row, value in group.items():
-                assert mine[row] == pytest.approx(value, abs=1e-6, nan_ok=True), (metric, row)
-    summary = reference.summary()
-    assert list(result.summary()) == list(summary)
-    assert result.summary() == pytest.approx(summary, abs=1e-6, nan_ok=True)
-    written = json.loads(result.to_json())
-    assert {metric: [list(group) for group in groups] for metric, groups in written.items()} == {
-        metric: [list(group) for group in groups] for metric, groups in json.loads(json.dumps(expected)).items()
-    }
-    assert f"\n{result.table()}" == reference.table()
 
 
 def box(x1: float, y1: float, x2: float, y2: float) -> dict[str, float]:

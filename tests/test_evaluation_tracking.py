@@ -24,6 +24,7 @@ from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.evaluation.tracking import TrackingEvaluator
 from bdd100k_models.evaluation.tracking_frames import FrameOverlap
 from bdd100k_models.formats.bitmask import write_bitmask
+from official_tool import assert_same
 from tracking_cases import Frames, random_boxes, random_regions, write_frames, write_random_bitmasks
 
 RANDOM = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -35,22 +36,6 @@ def official(task: str, truth: Path, result: Path, options: Options | None = Non
     chosen = options or Options()
     one = Options(chosen.config, chosen.iou_threshold, chosen.ignore_iof_threshold, processes=1)
     return evaluate(task, truth, result, one, engine="official")
-
-
-def assert_same(result: Result, expected: Result) -> None:
-    """Compare every metric, row and average, their types, the table and the file's keys."""
-    assert list(result.scores) == list(expected.scores)
-    for metric, groups in expected.scores.items():
-        if isinstance(groups, float):
-            assert result.scores[metric] == pytest.approx(groups, abs=1e-6)
-            continue
-        for mine, group in zip(result.scores[metric], groups, strict=True):
-            assert list(mine) == list(group)
-            for row, value in group.items():
-                assert isinstance(mine[row], type(value))
-                assert mine[row] == pytest.approx(value, abs=1e-6, nan_ok=True), (metric, row)
-    assert result.table() == expected.table()
-    assert result.summary() == pytest.approx(expected.summary(), abs=1e-6, nan_ok=True)
 
 
 def compare(task: str, truth: Path, result: Path, options: Options | None = None) -> Result:

@@ -168,7 +168,7 @@ def run_show(args: argparse.Namespace) -> int:
     if model.flops is not None:
         facts["FLOPs"] = f"{model.flops / 1e9:.1f} G for an image of 1280 x 720"
     for speed in model.speed:
-        facts[f"speed ({speed.hardware})"] = f"{speed.images_per_second:g} images/s"
+        facts[f"speed ({speed.conditions})"] = f"{speed.images_per_second:g} images/s"
     config = config_files(task).get(model.name)
     facts["runs here"] = "no weights are published" if not method.is_ours else "yes" if config else "not yet"
     changes = config_changes(config) if config else []

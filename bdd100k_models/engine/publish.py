@@ -49,7 +49,8 @@ def publish(
 
     Args:
         checkpoint: A checkpoint of a run; of one with a moving average of the weights, that is what is published.
-        destination: The file to write, or an existing folder, where it is named after the run's config.
+        destination: The file to write, or a folder (one that exists, or a name without a suffix), where it is named after the
+            run's config.
         half: Store floating-point weights in half precision; loading converts them back.
         base_url: Where the files will be; without it the entry has paths.
         scores: Scores on the validation split, as ``eval --out-file`` writes them, for the entry.
@@ -66,7 +67,7 @@ def publish(
     state = content["state_dict"]
     if not state:
         raise CheckpointError(f"{checkpoint}: holds no weights")
-    if destination.is_dir():
+    if destination.is_dir() or not destination.suffix:
         destination = destination / f"{_stem_of(checkpoint, content['meta'])}.pth"
     task, entry = _entry(destination, checkpoint, state, base_url)
     if scores is not None:

@@ -54,6 +54,11 @@ class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: Annotated[int, msgspec.Meta(ge=1)] = 1
     precision: str = "float32"
 
+    @property
+    def conditions(self) -> str:
+        """Hardware and software in one line, as ``AMD EPYC, 2 threads, torch 2.11.0``."""
+        return ", ".join([self.hardware, *(f"{package} {version}" for package, version in self.versions.items())])
+
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One published model.

@@ -152,6 +152,6 @@ def _csv_row(task: str, method: Method, model: Model) -> dict[str, str]:
         *(task, method.source, method.group, method.method, model.name),
         *(method.venue, method.paper.title, method.paper.url, method.code),
         *("" if count is None else str(count) for count in (model.parameters, model.flops)),
-        "; ".join(f"{speed.images_per_second:g} images/s on {speed.hardware}" for speed in model.speed),
+        "; ".join(f"{speed.images_per_second:g} images/s on {speed.conditions}" for speed in model.speed),
     )
     return dict(zip(_FACTS, facts, strict=True)) | model.columns | model.links
