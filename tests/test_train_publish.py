@@ -31,24 +31,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_becomes_a_file_of_the_zoo(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["publish", str(trained), str(tmp_path), "--base-url", "https://example.org/det/"]) == 0
-    weights = tmp_path / f"{MODEL}.pth"
+    folder = tmp_path / "zoo files"  # is made
+    assert main(["publish", str(trained), str(folder), "--base-url", "https://example.org/det/"]) == 0
+    weights = folder / f"{MODEL}.pth"
     content = torch.load(weights, weights_only=True)
     assert content.keys() == {"meta", "state_dict"}
     assert content["meta"] == {"dataset_meta": {"classes": ("car", "truck")}}
     assert weights.stat().st_size < 0.7 * trained.stat().st_size
     digest = hashlib.md5(weights.read_bytes()).hexdigest()
-    assert (tmp_path / f"{MODEL}.md5").read_text() == f"{digest}  {MODEL}.pth\n"
+    assert (folder / f"{MODEL}.md5").read_text() == f"{digest}  {MODEL}.pth\n"
     model = build_model(load_config(resolve_config("det", MODEL)))
     load_weights(model, weights)
-    entry = json.loads((tmp_path / f"{MODEL}.entry.json").read_bytes())
+    entry = json.loads((folder / f"{MODEL}.entry.json").read_bytes())
     assert entry["name"] == MODEL
     assert entry["parameters"] == sum(parameter.numel() for parameter in model.parameters())
     assert entry["links"]["weights"] == f"https://example.org/det/{MODEL}.pth"
     assert (resolve_config("det", MODEL).parents[2] / entry["links"]["config"]).is_file()
     printed = capsys.readouterr().out
     assert digest in printed and "zoo/det.json" in printed
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".md5", ".pth"]
+    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".md5", ".pth"]
 
 
 def test_a_published_row_keeps_its_scores(tmp_path: Path) -> None:

@@ -26,7 +26,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument(
-        "destination", type=Path, metavar="FILE_OR_DIR", help="the weight file (NAME.pth), or a folder to name it after its config"
+        "destination",
+        type=Path,
+        metavar="FILE_OR_DIR",
+        help="the weight file (NAME.pth), or a folder to name it after its config",
     )
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--base-url", metavar="URL", help="where the files will be, for the links of the entry")

@@ -49,8 +49,8 @@ def publish(
 
     Args:
         checkpoint: A checkpoint of a run; of one with a moving average of the weights, that is what is published.
-        destination: The file to write, or a folder (one that exists, or a name without a suffix), where it is named after the
-            run's config.
+        destination: The file to write, or a folder (one that exists, or a name without a suffix), where it is named
+            after the run's config.
         half: Store floating-point weights in half precision; loading converts them back.
         base_url: Where the files will be; without it the entry has paths.
         scores: Scores on the validation split, as ``eval --out-file`` writes them, for the entry.
