@@ -125,7 +125,7 @@ def write_video(
         stream = file.add_stream(codec, rate=rate, options={"g": "1"} if codec == "libx264" else {})
         stream.height, stream.width = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        tone = file.add_stream(sound["audio"], rate=48000, layout="mono") if sound else None
+        tone = file.add_stream(sound["audio"], rate=48000, layout=sound.get("layout", "mono")) if sound else None
         for index in range(count):
             grey = np.full((*size, 3), 20 * index % 256, np.uint8)
             file.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="bgr24")))

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -123,12 +124,20 @@ class Detector(torch.nn.Module):
 
     data_preprocessor = None
 
+    def __init__(self, masks: bool = False) -> None:
+        super().__init__()
+        self.masks = masks
+
     def forward(self, inputs: torch.Tensor, data_samples: list[Any], mode: str) -> list[Any]:
         for boxes, sample in zip(inputs, data_samples, strict=True):
             from mmengine.structures import InstanceData
 
             scores = boxes[:, 5] if boxes.shape[1] > 5 else torch.full((len(boxes),), 0.9)
             sample.pred_instances = InstanceData(bboxes=boxes[:, :4], scores=scores, labels=boxes[:, 4].long())
+            if self.masks:
+                columns = torch.arange(32)
+                within = (columns >= boxes[:, :1] / 16) & (columns <= boxes[:, 2:3] / 16)
+                sample.pred_instances.masks = within[:, None, :].expand(-1, 24, -1)
         return data_samples
 
 
@@ -155,6 +164,28 @@ def test_ids_follow_boxes_and_begin_anew_with_a_video(tracker: str) -> None:
             assert (found.labels == 2).all()
     assert seen["a"] == seen["b"]
     assert seen["a"][0] == seen["a"][-1] and len(set(seen["a"][0])) == 2
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_masks_stay_with_their_boxes_and_the_past_is_forgotten(tracker: str) -> None:
+    rng = np.random.default_rng(0)
+    with_masks, without = MotionTracking(Detector(masks=True), tracker), MotionTracking(Detector(), tracker)
+    starts = torch.tensor(rng.uniform(0, 300, (6, 2)))
+    for step in range(120):
+        shown = torch.tensor(rng.random(6) > 0.2)
+        corners = starts + step * 0.3
+        rows = torch.cat([corners, corners + 40, torch.full((6, 1), 2.0)], 1)[shown].float()
+        rows = torch.cat([rows, rows[:1]])  # two that are equal
+        found, plain = (
+            model(rows[None], [frame(f"v/{step}.jpg")])[0][0].pred_track_instances for model in (with_masks, without)
+        )
+        assert torch.equal(found.instances_id, plain.instances_id) and torch.equal(found.bboxes, plain.bboxes)
+        assert found.masks.shape == (len(found), 24, 32)
+        first = found.masks[:, 0].int().argmax(dim=1)
+        assert torch.equal(first, torch.ceil(found.bboxes[:, 0] / 16).long())
+    tracks = with_masks.tracker.tracks.values()
+    kept = [len(values) for track in tracks for values in track.values() if isinstance(values, list)]
+    assert kept and max(kept) <= 64
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)

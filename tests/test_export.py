@@ -134,6 +134,14 @@ def test_torchscript_agrees(
     assert agreement.passed, agreement
 
 
+@pytest.mark.parametrize(("form", "name"), [("onnx", "model.bin"), ("torchscript", "model.onnx")])
+def test_the_format_is_that_of_the_file_whatever_its_name(
+    form: str, name: str, make: Callable[[str], Model], pictures: list[Path], tmp_path: Path
+) -> None:
+    write_model(make("drivable"), tmp_path / name, ExportOptions(form=form, size=SIZE))  # type: ignore[arg-type]
+    assert check_export(make("drivable"), load_exported(tmp_path / name), pictures[:1]).passed
+
+
 def test_the_check_can_fail(
     make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path]
 ) -> None:

@@ -21,6 +21,7 @@ from bdd100k_models.tasks import TASKS
 from bdd100k_models.visualization.gallery import Gallery
 from bdd100k_models.visualization.movie import Movie
 from bdd100k_models.visualization.records import draw_record
+from bdd100k_models.visualization.results import draw_results
 from bdd100k_models.visualization.tracks import TRAIL, Trails, draw_trails, track_colour
 
 
@@ -84,6 +85,26 @@ def test_trails_reach_back_and_end_with_the_video() -> None:
     pixels = np.zeros((60, 60, 3), np.uint8)
     draw_trails(pixels, ways)
     assert pixels.any()
+
+
+def test_trails_of_two_models_stay_apart() -> None:
+    trails: dict[int, Trails] = {}
+    for step in range(5):
+        results = []
+        for left in (10.0, 50.0):
+            own = record([4])
+            own.boxes[0] = (left + step, 0.0, left + step + 10, 30.0)
+            results.append(tracks(own, "a"))
+        draw_results(results, np.zeros((60, 80, 3), np.uint8), trails=trails)
+    ways = [own.add(result, 0.5)[4] for own, result in zip(trails.values(), results, strict=True)]
+    assert [max(x for x, _ in way) - min(x for x, _ in way) for way in ways] == [4, 4]
+
+
+def test_trails_forget_what_is_gone() -> None:
+    trails = Trails()
+    for step in range(4 * TRAIL):
+        trails.add(tracks(record([step]), "a"), 0.5)
+    assert len(trails._ways) == len(trails._seen) <= TRAIL + 1
 
 
 def test_masks_are_tinted_in_the_colour_of_their_track() -> None:

@@ -297,6 +297,18 @@ def test_what_is_seen_first_begins_a_video_whatever_its_index():
     assert same(run(small_model(), make_frame(7)), run(small_model(), make_frame(0, seed=7)))
 
 
+def test_a_video_whose_first_frame_is_unreadable_begins_anew():
+    def second_of(video: str) -> dict[str, Any]:
+        data = make_frame(1)
+        data["data_samples"][0][0].set_metainfo({"video_id": video})
+        return data
+
+    model = small_model()
+    for index in range(2):
+        run(model, make_frame(index, seed=100 + index))
+    assert same(run(model, second_of("b")), run(small_model(), second_of("b")))
+
+
 def test_reduced_precision_runs():
     model = small_model()
     with inference_mode(torch.device("cpu"), amp=True):

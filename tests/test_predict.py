@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from bdd100k_models.cli import main
+from bdd100k_models.datasets.images import read_image
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import DownloadError, ImageError, InputError, MissingFileError, OutputError
 from bdd100k_models.formats.results import get_format
@@ -98,6 +99,7 @@ def test_frames_of_one_folder_are_a_video(tmp_path: Path) -> None:
         ("9999", ImageError, "camera 9999: cannot be opened"),
         ("zero.mp4", ImageError, r"empty \(0 bytes\)"),
         ("text.mp4", ImageError, "not a video that can be read"),
+        ("notes.txt", ImageError, "not a video that can be read"),  # FFmpeg would show it as a film
         ("sound.mp4", ImageError, "holds no pictures"),
         ("http://127.0.0.1:9/a.jpg", DownloadError, "cannot be reached"),
     ],
@@ -109,6 +111,7 @@ def test_inputs_that_cannot_be_used(
     (tmp_path / "empty").mkdir()
     (tmp_path / "zero.mp4").touch()
     (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "notes.txt").write_text("some notes\n" * 20)
     with av.open(str(tmp_path / "sound.mp4"), "w") as file:
         stream = file.add_stream("aac", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
@@ -329,13 +332,22 @@ def test_only_what_is_wanted_is_written(tmp_path: Path, kinds: tuple[str, ...]) 
         Writers(tmp_path / "out", [], ["film"])
 
 
-@pytest.mark.parametrize("codec", ["aac", "libopus"])
-def test_the_sound_is_kept(tmp_path: Path, codec: str) -> None:
-    path = write_video(tmp_path / ("a.mp4" if codec == "aac" else "a.mkv"), 20, audio=codec)
+@pytest.mark.parametrize(
+    ("codec", "suffix", "layout"),
+    [
+        ("aac", "mp4", "mono"),
+        ("libopus", "mkv", "mono"),
+        ("pcm_s16le", "avi", "stereo"),  # which does not say where its channels are
+        ("pcm_s16le", "mkv", "mono"),
+        ("pcm_s16le", "mkv", "quad"),  # which AAC does not have
+    ],
+)
+def test_the_sound_is_kept(tmp_path: Path, codec: str, suffix: str, layout: str) -> None:
+    path = write_video(tmp_path / f"a.{suffix}", 20, audio=codec, layout=layout)
     run_predict([Stub()], sources_of(tmp_path, path, every=2), PredictOptions(tmp_path / "out"))
     with av.open(str(tmp_path / "out/videos/a.mp4")) as file:
         assert file.streams.audio[0].codec_context.name == "aac"
-        sound = np.concatenate([frame.to_ndarray().ravel() for frame in file.decode(audio=0)])
+        sound = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
         rate = file.streams.audio[0].rate
     assert 1.8 < len(sound) / rate < 2.3
     spectrum = np.abs(np.fft.rfft(sound[rate // 2 : rate // 2 + rate]))
@@ -500,6 +512,31 @@ def test_tracks_through_a_video(tmp_path: Path) -> None:
     assert len(film_frames(tmp_path / "out/videos/b.mp4")) == 3
 
 
+def test_a_picture_too_flat_costs_no_other(tmp_path: Path, fast: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "flat.png"), np.zeros((1, 3000, 3), np.uint8))
+    draw_noise(tmp_path / "a.jpg", seed=1, size=(90, 160))
+    assert run(fast, tmp_path / "*.*g", "--out", tmp_path / "out", "--device", "cpu", "--batch", 2) == 1
+    assert "flat.png" in (shown := capsys.readouterr().err) and "3000x1 pixels cannot be scaled" in shown
+    frames = load_frames(tmp_path / "out/fast_det.json")
+    assert "a.jpg" in [frame.name for frame in frames]
+
+
+def test_numbers_in_patterns_count_as_numbers(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        draw_noise(tmp_path / f"{number}.jpg", seed=1, size=(8, 8))
+    (source,) = sources_of(tmp_path, f"{tmp_path}/*.jpg", as_videos=True)
+    assert [picture.name for picture in pictures_of(source)] == ["1.jpg", "2.jpg", "10.jpg"]
+
+
+def test_a_picture_of_too_many_pixels_is_told_from_a_broken_one(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "wide.png"
+    Image.new("1", (20_000, 10_000)).save(path)
+    with pytest.raises(ImageError, match="more than 178,956,970 pixels"):
+        read_image(path)
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (20_000, 30), (30, 3_000)])
 def test_pictures_of_odd_shapes(tmp_path: Path, fast: Path, width: int, height: int) -> None:
     path = tmp_path / "odd.png"
@@ -529,6 +566,9 @@ def in_one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["atss_mini_det_synthetic", "a.jpg", "--boxes", "a.json"], "--boxes is for pose models"),
         (["atss_mini_det_synthetic", "a.jpg", "--device", "abacus"], "there is no device"),
         (["atss_mini_det_synthetic,atss_mini_det_synthetic", "a.jpg"], "named twice"),
+        (["atss_mini_det_synthetic,atss_mini_det_synthetic.py", "a.jpg"], "two models are called"),
+        (["atss_mini_det_synthetic", "a" * 300], "cannot be read (File name too long)"),
+        (["atss_mini_det_synthetic", "a.jpg", "--device", "meta"], "there is no device 'meta' here"),
         (["atss_mini_det_synthetic", "a.jpg", "--checkpoint", "x", "--checkpoint", "y"], "one a model"),
         (["fpn_r50_512x1024_40k_drivable_bdd100k", "a.jpg", "--tracker", "ocsort"], "--tracker follows"),
         (["res50_256x192_1x_pose_bdd100k", "a.jpg", "--detector-checkpoint", "x"], "needs --detector"),

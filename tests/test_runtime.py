@@ -102,6 +102,20 @@ def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
     assert read_picture(Image.new("L", (5, 4))).shape == (4, 5, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_stand_upright_as_in_the_whole_package(tmp_path: Path, orientation: int) -> None:
+    from bdd100k_models.datasets.images import read_image
+
+    smooth = cv2.resize(noise(3, 4), (64, 48), interpolation=cv2.INTER_CUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=98, exif=exif)
+    expected = read_image(tmp_path / "a.jpg")[0][:, :, ::-1]
+    assert expected.shape == ((48, 64, 3) if orientation < 5 else (64, 48, 3))
+    for image in (tmp_path / "a.jpg", Image.open(tmp_path / "a.jpg")):
+        np.testing.assert_allclose(read_picture(image), expected, atol=6)
+
+
 def test_files_that_are_no_exports(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="export"):
         load(tmp_path / "missing.onnx")

@@ -411,6 +411,26 @@ def test_missing_and_broken_images_are_told(root: Path, tmp_path: Path, capsys: 
     assert "not an image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["{images}/a.jpg", "../images/a.jpg", "/a.jpg"])
+def test_nothing_is_written_outside_of_the_folder(tmp_path: Path, name: str) -> None:
+    images = tmp_path / "images"
+    before = draw_noise(images / "a.jpg", seed=1, size=(90, 160)).read_bytes()
+    (tmp_path / "l.json").write_text(json.dumps([{"name": name.format(images=images), "labels": []}]))
+    assert run("det", "-i", images, "-l", tmp_path / "l.json", "-o", tmp_path / "deep/o", "--nproc", 1) == 0
+    assert (images / "a.jpg").read_bytes() == before
+    (drawn,) = (path for path in tmp_path.rglob("*.jpg") if path.parent != images)
+    assert drawn.is_relative_to(tmp_path / "deep/o")
+
+
+def test_masks_of_two_sizes_cannot_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, size in (("a", (9, 16)), ("b", (18, 32))):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "x.png"), np.zeros(size, np.uint8))
+    sides = ["-l", tmp_path / "a", "--beside", tmp_path / "b"]
+    assert run("sem_seg", *sides, "--color-map", "-o", tmp_path / "o", "--nproc", 1) == 2
+    assert "16x9 pixels on the left, 32x18 on the right" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -425,6 +445,8 @@ def test_missing_and_broken_images_are_told(root: Path, tmp_path: Path, capsys: 
         (["det", "-o", "o", "--nproc", "0"], "--nproc must be"),
         (["det", "-o", "o", "--beside", "x", "--beside-labels"], "give one of them"),
         (["det", "--color-map", "-l", "l.json", "-i", ".", "-o", "o"], "no masks to paint"),
+        (["tagging", "--color-map", "-l", "l.json", "-o", "o"], "no masks to paint"),
+        (["det", "-l", "l.json", "-i", ".", "-o", "."], "would replace the images"),
     ],
 )
 def test_what_the_command_refuses(

@@ -118,7 +118,11 @@ def run(args: argparse.Namespace) -> int:
     from bdd100k_models.tasks import TASKS
 
     distributed.choose_device(args.device)
-    tasks = [find_config(name)[0] for name in names]
+    configs = [find_config(name) for name in names]
+    tasks = [task for task, _ in configs]
+    stems = [path.stem for _, path in configs]
+    if twice := {stem for stem in stems if stems.count(stem) > 1}:
+        raise InputError(f"two models are called {min(twice)}, and their results would be; predict with one at a time")
     _check_flags_of_tasks(args, [task.name for task in tasks])
     if args.classes is not None:
         from bdd100k_models.inference.convert import check_classes

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bdd100k_models.visualization.jobs import Drawn, DrawOptions
 
 _PROBLEMS_SHOWN = 10
+_WITHOUT_MASKS = ("det", "tagging", "pose", "mot")
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH = 4, 6, 2400
 
 _EXAMPLES = """\
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the verb; 0, or 1 when some images could not be drawn."""
     task = get_task(args.task)
     _check_arguments(args)
+    if args.color_map and task.name in _WITHOUT_MASKS:
+        raise InputError(f"{task.name} has no masks to paint; leave out --color-map")
     from bdd100k_models.formats.files import make_folder
 
     if args.color is not None:
@@ -179,11 +182,11 @@ def _first(items: Sequence[Any], count: int) -> Sequence[Any]:
 def _images(task: Task, args: argparse.Namespace) -> Path:
     from bdd100k_models.datasets.images import find_data_root, split_images
 
-    if args.image is None:
-        return split_images(task, find_data_root(args.data_root), args.split or "val")
-    if not args.image.is_dir():
+    if args.image is not None and not args.image.is_dir():
         raise MissingFileError(f"{args.image}: no such folder of images (-i)")
-    images: Path = args.image
+    images: Path = args.image or split_images(task, find_data_root(args.data_root), args.split or "val")
+    if args.output.resolve() == images.resolve():
+        raise InputError(f"{args.output}: the pictures would replace the images themselves; choose another folder (-o)")
     return images
 
 
@@ -208,7 +211,7 @@ def _draw(
     processes = args.nproc or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
     total = sum(len(getattr(job, "images", [job])) for job in jobs)
     with ProgressBar(total, "vis") as bar:
-        for drawn in map_images(work, jobs, processes):
+        for drawn in map_images(work, jobs, processes, images_each=max(1, total // max(1, len(jobs)))):
             files += drawn.files
             problems += drawn.problems
             bar.advance(len(drawn.files) + len(drawn.problems))

@@ -96,8 +96,13 @@ def images_of_folder(folder: Path) -> ImageSet:
     ]
     if not paths:
         raise MissingFileError(f"{folder}: no images in this folder ({', '.join(IMAGE_SUFFIXES)} are looked for)")
-    paths.sort(key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
+    paths.sort(key=lambda path: by_number(path.name))
     return ImageSet(tuple(ImageItem(path.name, path) for path in paths), None, None, str(folder))
+
+
+def by_number(name: str) -> list[int | str]:
+    """Return what to sort names by so that numbers in them count as numbers: ``9.jpg`` before ``10.jpg``."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def images_of_labels(label_file: Path, image_dir: Path) -> ImageSet:
@@ -225,7 +230,9 @@ def open_image(path: Path) -> tuple[bytes, Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             header = Image.open(io.BytesIO(data))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise ImageError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; scale it down") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         raise ImageError("not an image that can be read") from None
     if not _is_complete(data, header):
         raise ImageError("the file is cut off; copy or download it again")

@@ -83,10 +83,12 @@ class Preparation:
             pixels: uint8 (height, width, 3), blue-green-red.
             remark: What is unusual about it, if anything.
             regions: What the pipeline is told about each region of the image, which may have none; None: the image
-                is one sample. A region that a transform refuses (``ImageError``) is left out, with a remark.
+                is one sample. A region that a transform refuses is left out, with a remark.
+
+        Raises:
+            ImageError: A transform refuses the image, of which then nothing is in the batch.
         """
         remarks = [] if remark is None else [remark]
-        batch.indices.append(index)
         sample: dict[str, Any] = {
             "img": pixels.astype(np.float32) if self.as_float else pixels,
             "img_path": str(item.path),
@@ -99,17 +101,27 @@ class Preparation:
         if self.in_videos:
             # transforms for videos take lists, here of one frame
             sample = {key: [value] for key, value in sample.items()}
+        prepared = []
         for region in [{}] if regions is None else regions:
             try:
-                packed = self.transform({**sample, **copy.deepcopy(dict(region))})
+                prepared.append(self._transform({**sample, **copy.deepcopy(dict(region))}, pixels.shape))
             except ImageError as error:
+                if regions is None:
+                    raise
                 remarks.append(str(error))
-                continue
+        batch.indices.append(index)
+        for packed in prepared:
             batch.owners.append(index)
             batch.data["inputs"].append(packed["inputs"])
             batch.data["data_samples"].append(packed["data_samples"])
         if remarks:
             batch.remarks[index] = Problem(name=item.name, message=_shorten(remarks), predicted=True)
+
+    def _transform(self, sample: dict[str, Any], shape: tuple[int, ...]) -> Any:
+        try:
+            return self.transform(sample)
+        except cv2.error:  # OpenCV cannot make a picture without height
+            raise ImageError(f"{shape[1]}x{shape[0]} pixels cannot be scaled for the network") from None
 
 
 class InferenceImages(Dataset[Batch]):
@@ -148,7 +160,10 @@ class InferenceImages(Dataset[Batch]):
                 batch.failures[index] = Problem(name=item.name, message=str(error))
                 continue
             regions = None if self.regions is None else self.regions.get(item.name, ())
-            self.preparation.add(batch, index, item, pixels, remark, regions)
+            try:
+                self.preparation.add(batch, index, item, pixels, remark, regions)
+            except ImageError as error:
+                batch.failures[index] = Problem(name=item.name, message=str(error))
         return batch
 
 

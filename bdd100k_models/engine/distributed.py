@@ -33,6 +33,8 @@ def choose_device(name: str | None) -> torch.device:
         device = torch.device(name or ("cuda" if available else "cpu"))
     except RuntimeError:
         raise InputError(f"there is no device {name!r}; use cpu, cuda or cuda:0") from None
+    if device.type not in ("cpu", "cuda") and not _runs(device):
+        raise InputError(f"there is no device {name!r} here; use cpu, cuda or cuda:0")
     if device.type == "cuda" and not available:
         raise InputError("PyTorch finds no NVIDIA GPU here; run with --device cpu")
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
@@ -40,6 +42,14 @@ def choose_device(name: str | None) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"there is no {device}; this machine has {torch.cuda.device_count()} GPU(s)")
     return device
+
+
+def _runs(device: torch.device) -> bool:
+    """Tell whether this machine has a device of a rarer kind."""
+    try:
+        return torch.empty(1, device=device).cpu().numel() == 1
+    except (RuntimeError, NotImplementedError, AssertionError):
+        return False
 
 
 def set_cpu_threads() -> None:

@@ -21,6 +21,9 @@ from bdd100k_models.tasks import TASKS
 
 _KALMAN = {"type": "KalmanFilter"}
 
+#: Frames of a track's past that are kept: more than any setting below looks back.
+_REMEMBERED = 64
+
 #: mmdet's motion trackers by the names of their papers, with the settings these recommend.
 TRACKERS: Mapping[str, dict[str, Any]] = {
     # Zhang et al., ByteTrack, ECCV 2022
@@ -101,6 +104,31 @@ class MotionTracking(nn.Module):
     def _track(self, sample: Any) -> InstanceData:
         if self._frame == 0:
             self.tracker.reset()
+        found = sample.pred_instances
+        # OC-SORT drops masks, and ByteTrack would keep those of all frames
+        masks = found.pop("masks", None)
         tracks: InstanceData = self.tracker.track(data_sample=sample)
         kept: InstanceData = tracks[tracks.instances_id >= 0]
+        if masks is not None:
+            found.masks = masks
+            kept.masks = masks[_places(kept, found)]
+        self._forget()
         return kept
+
+    def _forget(self) -> None:
+        """Leave no more of each track's past than the trackers look at, however long it lives."""
+        for track in self.tracker.tracks.values():
+            for values in track.values():
+                if isinstance(values, list):
+                    del values[:-_REMEMBERED]
+
+
+def _places(tracks: InstanceData, found: InstanceData) -> torch.Tensor:
+    """Return which detection each track of a frame is: a tracker hands their boxes on as they are; int64 (n,)."""
+    same = (tracks.bboxes[:, None] == found.bboxes).all(dim=2)
+    same &= (tracks.scores[:, None] == found.scores) & (tracks.labels[:, None] == found.labels)
+    places = torch.zeros(len(tracks), dtype=torch.int64, device=same.device)
+    for row in range(len(tracks)):
+        places[row] = same[row].int().argmax()
+        same[:, places[row]] = False  # of equal ones each is taken once
+    return places

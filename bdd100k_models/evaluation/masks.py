@@ -8,6 +8,7 @@ import functools
 import itertools
 import multiprocessing
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -166,6 +167,7 @@ def map_images(
     processes: int | None = None,
     *,
     light: bool = False,
+    images_each: int = 1,
 ) -> Iterator[_Outcome]:
     """Apply a function to every image, in several processes where that pays; outcomes come in order.
 
@@ -177,6 +179,7 @@ def map_images(
         items: The images.
         processes: How many to use; by default, and for few images, only this one.
         light: Whether an image takes only a millisecond or two.
+        images_each: How many images an item stands for, about: a video stands for its frames.
 
     Yields:
         The outcome of each item.
@@ -184,12 +187,14 @@ def map_images(
     Raises:
         InputError: A process was killed.
     """
-    if processes is None or processes < 2 or len(items) < _WORTH_A_POOL * (_LIGHTER if light else 1):
+    worth = _WORTH_A_POOL * (_LIGHTER if light else 1)
+    if processes is None or processes < 2 or len(items) < 2 or len(items) * images_each < worth:
         keep_memory()
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
-    portions = (items[start : start + _PORTION] for start in range(0, len(items), _PORTION))  # each read in its turn
+    size = max(1, _PORTION // images_each)
+    portions = (items[start : start + size] for start in range(0, len(items), size))  # each read in its turn
     work = functools.partial(_apply, function)
     pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
     try:
@@ -216,6 +221,7 @@ def keep_memory() -> None:
 
 
 def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
     cv2.setNumThreads(1)
     keep_memory()
 

@@ -90,7 +90,9 @@ def load_exported(path: Path) -> Runner:
     Raises:
         MissingFileError, CheckpointError: See :func:`bdd100k_models.runtime.load`.
     """
-    if path.suffix == ".onnx":
+    with path.open("rb") as file:
+        is_archive = file.read(2) == b"PK"  # TorchScript is a ZIP file
+    if not is_archive:
         return load(path)
     session = ScriptSession(path)
     return Runner(session, session.description)
@@ -259,7 +261,7 @@ def _check_tracker(model: Model, runner: Runner, images: Sequence[Pixels]) -> Ag
             (sample,) = predict(model.network, batch.data)
         seen = sample["pred_instances"]
         expected = tuple(seen[name].numpy() for name in ("bboxes", "scores", "labels"))
-        outputs = runner.run(np.ascontiguousarray(picture.pixels[None, :, :, ::-1]))
+        outputs = runner.run(np.repeat(picture.pixels[None, :, :, ::-1], runner.description.batch or 1, axis=0))
         valid = outputs["classes"][0] >= 0
         found = tuple(outputs[name][0][valid] for name in ("boxes", "scores", "classes"))
         agreement, pairs = compare_boxes(expected, found)

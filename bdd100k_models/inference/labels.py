@@ -86,9 +86,11 @@ def find_labels(path: Path, task: Task) -> list[LabelledImage]:
 
 
 def _of_frame(frame: Frame, where: str) -> LabelledImage:
-    name = Path(frame.name).name
-    video = frame.videoName or (str(Path(frame.name).parent) if Path(frame.name).parent.name else None)
-    return LabelledImage(name, video, frame.frameIndex, frame, None, where)
+    path = Path(frame.name)
+    # what is written stands below one folder, whatever the labels say: an absolute path names a file alone
+    folder = frame.videoName or ("" if path.is_absolute() else str(path.parent))
+    video = Path(*(part for part in Path(folder).parts if part not in (Path(folder).anchor, "..")))
+    return LabelledImage(path.name, str(video) if video.name else None, frame.frameIndex, frame, None, where)
 
 
 def _in_videos(images: Sequence[LabelledImage]) -> list[LabelledImage]:

@@ -232,7 +232,10 @@ class Model:
             regions = None
             if people is not None:
                 regions = as_regions({"": people[index]}).get("", [])
-            self._preparation.add(batch, index, picture.item(), picture.pixels, regions=regions)
+            try:
+                self._preparation.add(batch, index, picture.item(), picture.pixels, regions=regions)
+            except ImageError as error:
+                raise ImageError(f"{picture.name}: {error}") from None
         size = REGIONS_AT_ONCE if people is not None else len(pictures)
         try:
             with self._running, inference_mode(self.device, self._half):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from bdd100k_models.datasets.images import IMAGE_SUFFIXES, images_of_folder, read_image
+from bdd100k_models.datasets.images import IMAGE_SUFFIXES, by_number, images_of_folder, read_image
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ImageError, InputError, MissingFileError
 from bdd100k_models.inference.pictures import Picture
@@ -148,11 +148,17 @@ def _files(given: str, folder: Path) -> list[Path]:
     if given.startswith(("http://", "https://")):
         return [_fetched(given, folder)]
     path = Path(given).expanduser()
-    if path.is_dir():
-        return _in_folder(path)
-    if glob.has_magic(given) and not path.exists():
+    try:
+        if path.is_dir():
+            return _in_folder(path)
+        exists = path.exists()
+    except MissingFileError:
+        raise
+    except OSError as error:  # a name that is too long, a folder that is not ours
+        raise MissingFileError(f"{given[:100]}: cannot be read ({error.strerror})") from None
+    if glob.has_magic(given) and not exists:
         return _matching(str(path))
-    if not path.exists():
+    if not exists:
         raise MissingFileError(f"{given}: no such file or folder; give images, folders, videos, a camera's number ...")
     return [path]
 
@@ -167,13 +173,12 @@ def _in_folder(folder: Path) -> list[Path]:
         raise MissingFileError(
             f"{folder}: no images or videos in this folder; sub-folders are not looked into, '{folder}/**' does"
         ) from None
-    except PermissionError as error:
-        raise MissingFileError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
 def _matching(pattern: str) -> list[Path]:
     known = {*IMAGE_SUFFIXES, *VIDEO_SUFFIXES}
-    paths = sorted(Path(found) for found in glob.glob(pattern, recursive=True))  # noqa: PTH207 (the pattern may be absolute)
+    found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (the pattern may be absolute)
+    paths = sorted(found, key=lambda path: (path.parent, by_number(path.name)))
     files = [path for path in paths if path.is_file() and path.suffix.lower() in known]
     if not files:
         raise MissingFileError(f"{pattern}: no image or video matches")

@@ -114,6 +114,8 @@ def _properties(path: Path) -> tuple[float, int]:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     try:
         with av.open(str(path)) as container:
+            if container.format.name == "tty":  # FFmpeg shows text as a film of letters
+                raise ImageError(f"{path}: not a video that can be read")
             if not container.streams.video:
                 raise ImageError(f"{path}: holds no pictures, only other streams")
             stream = container.streams.video[0]

@@ -76,7 +76,7 @@ class Writers:
         }
         self._backlog = Backlog()
         self._movie: Movie | None = None
-        self._trails = Trails()
+        self._trails: dict[int, Trails] = {}
 
     def begin(self, source: Source) -> None:
         """Take what follows as pictures of another source."""
@@ -84,7 +84,7 @@ class Writers:
 
     def _begin(self, source: Source) -> None:
         self._end_movie()
-        self._trails = Trails()
+        self._trails = {}
         if source.rate is not None and "pictures" in self.kinds:
             self._movie = Movie(self.folder / "videos" / f"{source.name}.mp4", source.rate, source.sound)
 

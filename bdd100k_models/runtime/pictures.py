@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bdd100k_models.errors import ImageError
 
@@ -32,7 +32,7 @@ def read_picture(image: ImageLike) -> Pixels:
     if isinstance(image, (str, os.PathLike)):
         image = _open(Path(image))
     if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(_upright(image))
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError("an image is a file, a picture of Pillow, or an array uint8 (height, width, 3) in RGB order")
     if 0 in image.shape:
@@ -43,12 +43,17 @@ def read_picture(image: ImageLike) -> Pixels:
 def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
-            colours: Image.Image = picture.convert("RGB")
-            return colours
+            return _upright(picture)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not an image that can be read ({error})") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return a picture in colours, turned as its camera says it was held."""
+    turned: Image.Image = ImageOps.exif_transpose(picture)
+    return turned.convert("RGB")
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -34,7 +34,7 @@ class Gallery:
         make_folder(folder)
         self.task, self.images, self.folder, self.threshold = task, images, folder, threshold
         self._backlog = Backlog()
-        self._trails = Trails()
+        self._trails: dict[int, Trails] = {}
         self._movie: Movie | None = None
         self._video: str | None = None
 

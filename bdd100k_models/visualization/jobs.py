@@ -124,7 +124,8 @@ def draw_job(job: Job) -> Drawn:
 
 def _pictures(job: Job, drawn: Drawn) -> Iterator[tuple[Path, Pixels]]:
     options = job.options
-    left, right = Trails(), Trails()
+    left: dict[int, Trails] = {}
+    right: dict[int, Trails] = {}
     others = job.others or [None] * len(job.images)
     for image, other in zip(job.images, others, strict=True):
         try:
@@ -133,6 +134,8 @@ def _pictures(job: Job, drawn: Drawn) -> Iterator[tuple[Path, Pixels]]:
             if job.others:
                 empty = pixels if pixels is not None else np.zeros_like(picture)
                 second = empty if other is None else _draw(other, pixels, options, right)
+                if second.shape != picture.shape:
+                    raise LabelError(f"{_size(picture)} pixels on the left, {_size(second)} on the right")
                 picture = beside(picture, second, options.titles)
         except (ImageError, LabelError) as error:
             drawn.problems.append((str(image.place), str(error)))
@@ -140,7 +143,7 @@ def _pictures(job: Job, drawn: Drawn) -> Iterator[tuple[Path, Pixels]]:
         yield options.out_dir / image.place.with_name(image.place.name + options.suffix), picture
 
 
-def _draw(image: LabelledImage, pixels: Pixels | None, options: DrawOptions, trails: Trails) -> Pixels:
+def _draw(image: LabelledImage, pixels: Pixels | None, options: DrawOptions, trails: dict[int, Trails]) -> Pixels:
     size = None if pixels is None else (pixels.shape[0], pixels.shape[1])
     results = read_labels(image, options.task, size)
     if options.colours:
@@ -149,6 +152,10 @@ def _draw(image: LabelledImage, pixels: Pixels | None, options: DrawOptions, tra
     drawing = pixels.copy()
     draw_results(results, drawing, options.threshold, trails)
     return drawing
+
+
+def _size(pixels: Pixels) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
 
 
 def _only(results: Sequence[Result]) -> Result:

@@ -12,7 +12,7 @@ from bdd100k_models.visualization.drawing import Canvas, line_width
 #: By part of the body; blue, green, red.
 _COLOURS = {"body": (0, 215, 255), "right_side": (60, 60, 255), "left_side": (255, 170, 40)}
 _OUTLINE = (20, 20, 20)
-_FARTHEST = 1 << 14  # pixels; beyond, OpenCV's coordinates run over
+_FARTHEST = 1 << 15  # pixels; beyond, OpenCV's coordinates run over
 
 
 def draw_people(result: People, canvas: Canvas, threshold: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 
 from bdd100k_models.inference.results import (
     ClassMap,
@@ -26,7 +26,10 @@ _LAYERS: tuple[type[Result], ...] = (ClassMap, Panoptic, Tags, Instances, Detect
 
 
 def draw_results(
-    results: Iterable[Result], pixels: Pixels, threshold: float = 0.0, trails: Trails | None = None
+    results: Iterable[Result],
+    pixels: Pixels,
+    threshold: float = 0.0,
+    trails: MutableMapping[int, Trails] | None = None,
 ) -> None:
     """Draw results of one image, areas below and outlines on top.
 
@@ -34,16 +37,17 @@ def draw_results(
         results: The results, of any tasks.
         pixels: The image (height, width, 3), uint8, blue-green-red; changed in place.
         threshold: Least score that is drawn, where there are scores. Labels are always drawn.
-        trails: Where tracks were before, if that is to be drawn; the results are added.
+        trails: Where tracks were before, if that is to be drawn, by the place of their model's result among the
+            results, which are added; empty for the first frame.
 
     Raises:
         TypeError: There is no way to draw a result.
     """
     canvas = Canvas(pixels)
-    for result in sorted(results, key=_layer):
+    for place, result in sorted(enumerate(results), key=lambda item: _layer(item[1])):
         draw_result(result, canvas, threshold)
         if trails is not None and isinstance(result, Tracks):
-            draw_trails(pixels, trails.add(result, threshold))
+            draw_trails(pixels, trails.setdefault(place, Trails()).add(result, threshold))
 
 
 def _layer(result: Result) -> int:

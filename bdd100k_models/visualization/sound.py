@@ -12,6 +12,9 @@ import av
 #: What players expect in an MP4 file; other sound is encoded anew.
 _KEPT = ("aac", "mp3", "ac3", "eac3", "alac")
 
+#: Samples a second that AAC can have.
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+
 
 class Sound:
     """Copies the sound of a film beside its pictures, as far as they have come.
@@ -42,9 +45,11 @@ class Sound:
             self._stream = self._target.add_stream_from_template(own)
             self._packets = self._copied(own)
         else:
-            self._stream = self._target.add_stream("aac", rate=own.codec_context.sample_rate)
-            self._stream.layout = own.codec_context.layout
-            self._packets = self._encoded(own)
+            # AAC has not every rate, and some films only say how many channels there are, not where
+            rate = own.codec_context.sample_rate
+            self._stream = self._target.add_stream("aac", rate=min(_RATES, key=lambda known: abs(known - rate)))
+            self._stream.layout = "mono" if own.codec_context.channels == 1 else "stereo"
+            self._packets = _readable(self._encoded(own))
         self._next = next(self._packets, None)
 
     def _copied(self, own: Any) -> Iterator[Any]:
@@ -57,7 +62,7 @@ class Sound:
             yield packet
 
     def _encoded(self, own: Any) -> Iterator[Any]:
-        for frame in _readable(self._file.decode(own)):
+        for frame in self._file.decode(own):
             if frame.time is None or frame.time < self._start:
                 continue
             frame.pts -= round(self._start / frame.time_base)
@@ -81,6 +86,6 @@ class Sound:
 
 
 def _readable(items: Iterator[Any]) -> Iterator[Any]:
-    """Yield as much as can be read: broken sound must not cost the pictures."""
+    """Yield as much as can be had: broken sound must not cost the pictures."""
     with contextlib.suppress(OSError, av.FFmpegError):
         yield from items

@@ -44,22 +44,28 @@ def draw_tracks(result: Tracks, canvas: Canvas, threshold: float) -> None:
 
 
 class Trails:
-    """Remembers where tracks were, a few frames back; a new video begins with none."""
+    """Remembers where one model's tracks were, a few frames back; a new video begins with none."""
 
     def __init__(self) -> None:
         self._video: str | None = None
         self._ways: dict[int, deque[tuple[int, int]]] = {}
+        self._seen: dict[int, int] = {}
+        self._frame = 0
 
     def add(self, result: Tracks, threshold: float) -> Mapping[int, Sequence[tuple[int, int]]]:
         """Take the next frame; return the ways of the tracks in it, oldest point first, in pixels."""
         if result.video != self._video:
-            self._video, self._ways = result.video, {}
+            self._video, self._ways, self._seen = result.video, {}, {}
+        self._frame += 1
+        for number in [number for number, frame in self._seen.items() if frame < self._frame - TRAIL]:
+            del self._ways[number], self._seen[number]
         ids = result.ids.tolist()
         middles = (result.boxes[:, 0] + result.boxes[:, 2] - 1) / 2
         feet = to_pixels(np.column_stack([middles, result.boxes[:, 3] - 1]))
         for number, (x, y), score in zip(ids, feet.tolist(), result.scores.tolist(), strict=True):
             if score >= threshold:
                 self._ways.setdefault(number, deque(maxlen=TRAIL)).append((x, y))
+                self._seen[number] = self._frame
         return {number: way for number in ids if (way := self._ways.get(number))}
 
 

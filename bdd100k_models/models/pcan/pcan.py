@@ -105,7 +105,7 @@ class PCAN(BoxQDTrack):
     # --------------------------------------------------------------------------------------------------- inference
 
     def predict_frame(self, image: Tensor, sample: DetDataSample, rescale: bool = True) -> None:
-        """Track the instances of the next frame of a video; ``frame_id`` 0 begins a new one.
+        """Track the instances of the next frame of a video, or of the first of another.
 
         Args:
             image: (1, 3, H, W), normalised and padded.
@@ -119,7 +119,7 @@ class PCAN(BoxQDTrack):
             ImageError: The frame has another size than its video's first.
         """
         features = self.detector.extract_feat(image)
-        if sample.frame_id == 0 or self.memory is None:
+        if self._begins_video(sample) or self.memory is None:
             self._begin_video(features)
         features = self._look_back(features, sample)
         found = self._detect(features, sample)
