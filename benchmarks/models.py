@@ -2,7 +2,8 @@
 
     python benchmarks/models.py --only faster_rcnn_r50_fpn_1x    # one
     python benchmarks/models.py --size 256x448                   # all, quickly
-    python benchmarks/models.py                                  # all; goes on where an earlier run stopped
+    python benchmarks/models.py                                  # all; goes on where an earlier run stopped, and
+                                                                 # measures again what lacks one of --ways
     python benchmarks/models.py --write                          # and put the speeds into zoo/
 
 One model of each architecture with weights drawn by name. "bare" is the network on one prepared picture, without what
@@ -129,6 +130,7 @@ class Bench:
     def _compiled(self, bare: Callable[[], object]) -> tuple[Callable[[], object], Callable[[], object]] | str:
         if (reason := no_compiler()) is not None:
             return reason
+        torch.compiler.reset()  # after some models that it compiled, it would give the next ones up
         compiled = torch.compile(bare)
         try:
             compiled()
@@ -319,7 +321,8 @@ def main() -> None:
     found = {(row["name"], tuple(row["size"])): row for row in rows}
     asked = [item for item in list_architectures() if args.only in item.example]
     for architecture in asked:
-        if (architecture.name, size_of(architecture, size)) in found:
+        row = found.get((architecture.name, size_of(architecture, size)), {"bare": {}, "failed": {}})
+        if set(args.ways) <= {*row["bare"], *row["failed"]}:
             continue
         row = measure(architecture, size, args.rounds, args.seconds, args.ways)
         found[architecture.name, tuple(row["size"])] = row | {"hardware": hardware()}

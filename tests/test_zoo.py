@@ -184,6 +184,17 @@ def test_a_piped_table_has_one_whole_line_a_model(capsys: pytest.CaptureFixture[
         assert sorted(line.split()) == sorted(" ".join(cells).split())
 
 
+def test_measured_speeds_say_with_what(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = [(task, model) for task, _, model in all_models().values() if model.speed]
+    assert {task for task, _ in measured} == set(TASKS)
+    for _, model in measured:
+        assert len({speed.conditions for speed in model.speed}) == len(model.speed) <= 2
+        assert {package for speed in model.speed for package in speed.versions} <= {"torch", "onnxruntime"}
+    assert main(["zoo", "show", "faster_rcnn_r50_fpn_1x_det_bdd100k"]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("speed")]
+    assert len(shown) == 2 and "torch" in shown[0] and "onnxruntime" in shown[1]
+
+
 def test_the_list_can_be_read_by_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "list", "--task", "det", "--source", "bdd100k", "--sort", "Box AP-val", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
