@@ -133,10 +133,12 @@ def test_weights_that_ship_are_found_from_anywhere(tmp_path: Path, monkeypatch: 
 
     monkeypatch.chdir(tmp_path)
     config = load_config(ROOT / "mots/configs/mini/segtrack_mini_mots_synthetic.py")
+    stage = {"type": "Pretrained", "checkpoint": "ins_seg/weights/mask_rcnn_mini_ins_seg_synthetic.pth"}
+    config.model.detector.backbone.init_cfg = [stage, dict(stage)]  # one after the other
     _find_stages(config)
-    for part in (*config.model.detector.init_cfg, config.model.track_head.init_cfg):
+    for part in (*config.model.detector.backbone.init_cfg, config.model.track_head.init_cfg):
         assert Path(part.checkpoint).is_file()
-    config.model.detector.init_cfg[1].checkpoint = "work_dirs/another/epoch_1.pth"
+    config.model.detector.backbone.init_cfg[1].checkpoint = "work_dirs/another/epoch_1.pth"
     with pytest.raises(MissingFileError, match="train another first"):
         _find_stages(config)
 
