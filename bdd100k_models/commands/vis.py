@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bdd100k_models.visualization.jobs import Drawn, DrawOptions
 
 _PROBLEMS_SHOWN = 10
-_WITHOUT_MASKS = ("det", "tagging", "pose", "mot")
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH = 4, 6, 2400
 
 _EXAMPLES = """\
@@ -93,9 +92,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the verb; 0, or 1 when some images could not be drawn."""
     task = get_task(args.task)
     _check_arguments(args)
-    if args.color_map and task.name in _WITHOUT_MASKS:
-        raise InputError(f"{task.name} has no masks to paint; leave out --color-map")
     from bdd100k_models.formats.files import make_folder
+    from bdd100k_models.inference.labels import WITH_MASKS
+
+    if args.color_map and task.name not in WITH_MASKS:
+        raise InputError(f"{task.name} has no masks to paint; leave out --color-map")
 
     if args.color is not None:
         jobs, work = _overlays(task, args)

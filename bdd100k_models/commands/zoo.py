@@ -11,6 +11,7 @@ from typing import Any
 from bdd100k_models.commands import site, zoo_check, zoo_mirror
 from bdd100k_models.errors import DownloadError
 from bdd100k_models.tasks import TASKS
+from bdd100k_models.text_tables import align
 
 _EXAMPLES = """\
 examples:
@@ -178,9 +179,7 @@ def run_show(args: argparse.Namespace) -> int:
         content.pop("FLOPs", None)
         print(msgspec.json.format(msgspec.json.encode(content | raw | {"config changes": changes}), indent=1).decode())
         return 0
-    width = max(map(len, facts))
-    for key, value in facts.items():
-        print(f"{key.ljust(width)}  {value}")
+    print("\n".join(align(list(facts.items()), figures=2)))
     if changes:
         print("what its config changes in those it builds on:")
         for change in changes:

@@ -36,6 +36,9 @@ _IDS = 1 << 20  # ids that are no numbers get one below
 _SEGMENTED = ("ins_seg", "mots")
 _CLASSED = ("sem_seg", "drivable")
 
+#: Tasks whose labels can be PNG files.
+WITH_MASKS = (*_SEGMENTED, *_CLASSED, "pan_seg")
+
 
 @dataclass(frozen=True)
 class LabelledImage:
@@ -105,7 +108,7 @@ def _in_videos(images: Sequence[LabelledImage]) -> list[LabelledImage]:
 
 
 def _list_masks(folder: Path, task: Task) -> list[LabelledImage]:
-    if task.name not in (*_SEGMENTED, *_CLASSED, "pan_seg"):
+    if task.name not in WITH_MASKS:
         raise MissingFileError(f"{folder}: no .json file in this folder; labels of {task.name} are JSON")
     files = sorted(folder.rglob("*.png"))
     if not files:

@@ -43,7 +43,7 @@ class Sound:
     def _begin(self, own: Any) -> None:
         if own.codec_context.name in _KEPT:
             self._stream = self._target.add_stream_from_template(own)
-            self._packets = self._copied(own)
+            self._packets = _readable(self._copied(own))
         else:
             # AAC has not every rate, and some films only say how many channels there are, not where
             rate = own.codec_context.sample_rate
@@ -54,7 +54,7 @@ class Sound:
 
     def _copied(self, own: Any) -> Iterator[Any]:
         shift = round(self._start / own.time_base)
-        for packet in _readable(self._file.demux(own)):
+        for packet in self._file.demux(own):
             if packet.dts is None or packet.dts < shift:
                 continue
             packet.stream = self._stream
