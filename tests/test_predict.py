@@ -566,7 +566,7 @@ def in_one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["atss_mini_det_synthetic", "a.jpg", "--boxes", "a.json"], "--boxes is for pose models"),
         (["atss_mini_det_synthetic", "a.jpg", "--device", "abacus"], "there is no device"),
         (["atss_mini_det_synthetic,atss_mini_det_synthetic", "a.jpg"], "named twice"),
-        (["atss_mini_det_synthetic,atss_mini_det_synthetic.py", "a.jpg"], "two models are called"),
+        (["atss_mini_det_synthetic,atss_mini_det_synthetic.py", "a.jpg"], "named twice"),
         (["atss_mini_det_synthetic", "a" * 300], "cannot be read (File name too long)"),
         (["atss_mini_det_synthetic", "a.jpg", "--device", "meta"], "there is no device 'meta' here"),
         (["atss_mini_det_synthetic", "a.jpg", "--checkpoint", "x", "--checkpoint", "y"], "one a model"),

@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     tasks = [task for task, _ in configs]
     stems = [path.stem for _, path in configs]
     if twice := {stem for stem in stems if stems.count(stem) > 1}:
-        raise InputError(f"two models are called {min(twice)}, and their results would be; predict with one at a time")
+        raise InputError(f"{min(twice)} is named twice, and results are named after their model; name each once")
     _check_flags_of_tasks(args, [task.name for task in tasks])
     if args.classes is not None:
         from bdd100k_models.inference.convert import check_classes
@@ -139,8 +139,6 @@ def run(args: argparse.Namespace) -> int:
 def _check_arguments(args: argparse.Namespace, names: Sequence[str]) -> None:
     if not names:
         raise InputError("no model was named; `bdd100k-models zoo list` shows all")
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"{min(twice)} is named twice; name each model once")
     if len(args.checkpoint) > len(names):
         raise InputError(f"{len(args.checkpoint)} checkpoints were given for {len(names)} model(s); one a model")
     for flag, value in (("--every", args.every), ("--batch", args.batch)):
