@@ -1,5 +1,6 @@
 """Where configs and tables lie: in the task folders of a source tree, or inside an installed package."""
 
+import contextlib
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -12,3 +13,10 @@ def resource_root() -> Path:
     A source tree (also an editable install) is its own root; a wheel carries the same folders as package data.
     """
     return SOURCE_ROOT if (SOURCE_ROOT / "det" / "configs").is_dir() else PACKAGE / "data"
+
+
+def expand_user(path: str) -> Path:
+    """Return a path with ``~`` and ``~NAME`` replaced by that user's folder; where there is no such user, as it is."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)

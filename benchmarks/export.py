@@ -126,16 +126,18 @@ def main() -> None:
     rows = json.loads(args.results.read_text()) if args.results.is_file() else []
     if args.images is not None:
         files = [item.path for item in images_of_folder(args.images).items[:2]]
-        done = {row["name"] for row in rows if row["passed"] or not args.again}
+        done = {row["name"] for row in rows if row["form"] == args.format and (row["passed"] or not args.again)}
         for architecture in list_architectures():
             if architecture.name in done or (args.only or "") not in architecture.example:
                 continue
             row = try_one(architecture, files, args.format)
             print(row["example"], row["seconds"], "s:", row.get("said") or row.get("stopped"), flush=True)
-            rows = [*(other for other in rows if other["name"] != row["name"]), row]
+            same = [other for other in rows if (other["name"], other["form"]) == (row["name"], row["form"])]
+            rows = [*(other for other in rows if other not in same), row]
             write_bytes(args.results, json.dumps(rows, indent=1).encode())
             gc.collect()
     if args.write:
+        rows = [row for row in rows if row["form"] == args.format]
         write_page(sorted(rows, key=lambda row: (list(TASKS).index(row["task"]), row["name"])))
 
 

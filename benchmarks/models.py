@@ -28,7 +28,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -251,21 +250,26 @@ def hardware() -> str:
     return f"{named or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
+def circumstances() -> dict[str, Any]:
+    """Return on what a row was measured."""
+    versions = {"torch": torch.__version__.partition("+")[0], "onnxruntime": onnxruntime.__version__}
+    return {"hardware": hardware(), "versions": versions}
+
+
 def write_speeds(rows: list[dict[str, Any]]) -> None:
     """Put end-to-end speeds of PyTorch and ONNX Runtime into the rows of the zoo that were measured."""
-    versions = {"torch": torch.__version__.partition("+")[0], "onnxruntime": onnxruntime.__version__}
     for task in sorted({row["task"] for row in rows}):
         path = resource_root() / "zoo" / f"{task}.json"
         methods = json.loads(path.read_text())
         for model in (model for method in methods for model in method["models"]):
             row = next((row for row in rows if row["example"] == model["name"]), None)
-            if row is None or tuple(row["size"]) != IMAGE_SIZE:
+            if row is None or not row["whole"] or tuple(row["size"]) != IMAGE_SIZE:
                 continue
             packages = {"eager": "torch", "onnxruntime": "onnxruntime"}
             model["speed"] = [
                 {
                     "hardware": row["hardware"],
-                    "versions": {packages[way]: versions[packages[way]]},
+                    "versions": {packages[way]: row["versions"][packages[way]]},
                     "images_per_second": round(speed, 3),
                 }
                 for way, speed in row["whole"].items()
@@ -275,7 +279,11 @@ def write_speeds(rows: list[dict[str, Any]]) -> None:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print the figures as a table of Markdown."""
-    print(f"{hardware()}, PyTorch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}, {date.today()}\n")
+    for said in dict.fromkeys(
+        f"{row['hardware']}, PyTorch {row['versions']['torch']}, ONNX Runtime {row['versions']['onnxruntime']}"
+        for row in rows
+    ):
+        print(said + "\n")
     heads = ["model", "size", "M parameters", "GFLOPs", *(f"bare {way} /s" for way in WAYS)]
     heads += ["end to end eager /s", "end to end onnxruntime /s", "onnxruntime / eager", "MiB eager", "MiB onnxruntime"]
     print("| " + " | ".join(heads) + " |\n| :- | :- |" + " -: |" * (len(heads) - 2))
@@ -324,8 +332,10 @@ def main() -> None:
         row = found.get((architecture.name, size_of(architecture, size)), {"bare": {}, "failed": {}})
         if set(args.ways) <= {*row["bare"], *row["failed"]}:
             continue
-        row = measure(architecture, size, args.rounds, args.seconds, args.ways)
-        found[architecture.name, tuple(row["size"])] = row | {"hardware": hardware()}
+        # in one run with what was measured before, or the figures could not be compared
+        ways = [way for way in WAYS if way in {*args.ways, *row["bare"], *row["failed"]}]
+        row = measure(architecture, size, args.rounds, args.seconds, ways)
+        found[architecture.name, tuple(row["size"])] = row | circumstances()
         write_bytes(args.results, json.dumps(list(found.values()), indent=1).encode())
         print(architecture.example, file=sys.stderr, flush=True)
         gc.collect()

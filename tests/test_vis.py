@@ -446,7 +446,7 @@ def test_masks_of_two_sizes_cannot_stand_side_by_side(tmp_path: Path, capsys: py
         (["det", "-o", "o", "--beside", "x", "--beside-labels"], "give one of them"),
         (["det", "--color-map", "-l", "l.json", "-i", ".", "-o", "o"], "no masks to paint"),
         (["tagging", "--color-map", "-l", "l.json", "-o", "o"], "no masks to paint"),
-        (["det", "-l", "l.json", "-i", ".", "-o", "."], "would replace the images"),
+        (["det", "-l", "l.json", "-i", ".", "-o", "."], "would replace the originals"),
     ],
 )
 def test_what_the_command_refuses(

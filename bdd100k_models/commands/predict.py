@@ -30,7 +30,8 @@ examples:
   bdd100k-models predict DETECTOR drive.mp4 --tracker bytetrack
   bdd100k-models predict NAME 0                  (the first camera, until Ctrl-C)
 
-Written below DIR: MODEL.json (Scalabel), MODEL/masks or MODEL/bitmasks, pictures/*.jpg, videos/*.mp4.
+Written below DIR: MODEL.json (Scalabel), MODEL/masks, MODEL/bitmasks or MODEL/seg_track (PNG), pictures/*.jpg,
+videos/*.mp4.
 Exit status: 0; 1 if some pictures had problems (see errors.json there); 2 if nothing could be done.
 """
 
@@ -71,6 +72,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_what_arguments(parser: argparse.ArgumentParser) -> None:
+    from bdd100k_models.inference.names import THRESHOLD
+
     group = parser.add_argument_group("what is kept and written")
     group.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("predictions"), help="output folder (default: predictions)"
@@ -79,7 +82,11 @@ def _add_what_arguments(parser: argparse.ArgumentParser) -> None:
         "--save", nargs="+", choices=_KINDS, default=_KINDS, metavar="KIND", help="json, masks, pictures (default: all)"
     )
     group.add_argument(
-        "--threshold", metavar="SCORE", type=float, default=0.3, help="least score, 0 to 1 (default: 0.3)"
+        "--threshold",
+        metavar="SCORE",
+        type=float,
+        default=THRESHOLD,
+        help=f"least score, 0 to 1 (default: {THRESHOLD})",
     )
     group.add_argument("--classes", nargs="+", metavar="CATEGORY", help="keep these categories only")
     group.add_argument("--every", type=int, default=1, metavar="N", help="of videos, each N-th frame (default: 1)")
@@ -165,9 +172,11 @@ def _check_flags_of_tasks(args: argparse.Namespace, tasks: Sequence[str]) -> Non
 
 def _predict(args: argparse.Namespace, names: Sequence[str], sources: Sequence[Source]) -> int:
     from bdd100k_models.engine.shards import ERRORS_FILE, write_problems
-    from bdd100k_models.formats.files import make_folder
+    from bdd100k_models.formats.files import keep_originals, make_folder
     from bdd100k_models.inference.run import PredictOptions, run_predict
+    from bdd100k_models.inference.writers import picture_folders
 
+    keep_originals((path.parent for source in sources for path in source.paths), picture_folders(args.out), "--out")
     make_folder(args.out)
     options = PredictOptions(
         out_dir=args.out,

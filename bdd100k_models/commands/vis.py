@@ -92,12 +92,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the verb; 0, or 1 when some images could not be drawn."""
     task = get_task(args.task)
     _check_arguments(args)
-    from bdd100k_models.formats.files import make_folder
+    from bdd100k_models.formats.files import keep_originals, make_folder
     from bdd100k_models.inference.labels import WITH_MASKS
 
     if args.color_map and task.name not in WITH_MASKS:
         raise InputError(f"{task.name} has no masks to paint; leave out --color-map")
 
+    read = [path for path in (args.color, args.labels, args.beside) if path is not None and path.is_dir()]
+    keep_originals(read, [args.output], "-o")
     if args.color is not None:
         jobs, work = _overlays(task, args)
     else:
@@ -182,12 +184,12 @@ def _first(items: Sequence[Any], count: int) -> Sequence[Any]:
 
 def _images(task: Task, args: argparse.Namespace) -> Path:
     from bdd100k_models.datasets.images import find_data_root, split_images
+    from bdd100k_models.formats.files import keep_originals
 
     if args.image is not None and not args.image.is_dir():
         raise MissingFileError(f"{args.image}: no such folder of images (-i)")
     images: Path = args.image or split_images(task, find_data_root(args.data_root), args.split or "val")
-    if args.output.resolve() == images.resolve():
-        raise InputError(f"{args.output}: the pictures would replace the images themselves; choose another folder (-o)")
+    keep_originals([images], [args.output], "-o")
     return images
 
 

@@ -102,7 +102,7 @@ def images_of_folder(folder: Path) -> ImageSet:
 
 def by_number(name: str) -> list[int | str]:
     """Return what to sort names by so that numbers in them count as numbers: ``9.jpg`` before ``10.jpg``."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def images_of_labels(label_file: Path, image_dir: Path) -> ImageSet:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bdd100k_models import __version__
 from bdd100k_models.errors import InputError
 from bdd100k_models.evaluation.config import POSE_SIGMAS
+from bdd100k_models.export.graphs import DEFAULT_OPSET
 from bdd100k_models.export.networks import Network, Tensors, network_of
 from bdd100k_models.export.prepare import Geometry, Normalisation, Prepare, normalisation_of, plan_geometry
 from bdd100k_models.export.tracing import traceable
@@ -45,7 +46,7 @@ class ExportOptions:
     size: tuple[int, int] = IMAGE_SIZE
     pre: bool = True
     post: bool = True
-    opset: int = 17
+    opset: int = DEFAULT_OPSET
     batch: int | None = None
 
 

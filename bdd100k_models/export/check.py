@@ -194,7 +194,7 @@ def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tu
             free[best] = False
     left, right = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     # where the number is limited, those at the limit can change for others of the same score
-    edge = max((float(scores.min()) for scores in (expected[1], found[1]) if len(scores)), default=0.0)
+    edge = min(float(scores.min(initial=np.inf if len(scores) else 0.0)) for scores in (expected[1], found[1]))
     # each side is judged by itself: what it has and the other lacks
     unmatched = max(
         sum(float(scores[place]) > edge + LIMITS["scores"] for place in range(len(scores)) if place not in matched)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import onnx
 import torch
@@ -144,9 +143,3 @@ def finish(model: onnx.ModelProto, properties: dict[str, str], version: str) -> 
         raise InputError(f"the model does not fit into one ONNX file of at most 2 GB ({error})") from None
     onnx.checker.check_model(data)
     return data
-
-
-def describe_axes(value: Any) -> str:
-    """Return the shape of an input or output in words, as ``batch, 720, 1280, 3``."""
-    dims = value.type.tensor_type.shape.dim
-    return ", ".join(dim.dim_param or str(dim.dim_value) for dim in dims)

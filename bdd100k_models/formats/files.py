@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bdd100k_models.errors import OutputError
+from bdd100k_models.errors import InputError, OutputError
 
 
 @contextlib.contextmanager
@@ -87,3 +87,20 @@ def output_error(path: Path, error: OSError, *, resumable: bool = False) -> Outp
         again = "run again with --resume" if resumable else "run it again"
         return OutputError(f"{path}: the disk is full; free some space, then {again}")
     return OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another output folder")
+
+
+def keep_originals(read: Iterable[Path], written: Iterable[Path], flag: str) -> None:
+    """Refuse to write into a folder that is read from, where a file would replace the original of the same name.
+
+    Args:
+        read: Folders of what is read.
+        written: Folders of what will be written.
+        flag: What chooses them.
+
+    Raises:
+        InputError: A folder is both.
+    """
+    originals = {folder.resolve() for folder in set(read)}
+    for folder in dict.fromkeys(written):
+        if folder.resolve() in originals:
+            raise InputError(f"{folder}: what is written would replace the originals there; choose another ({flag})")

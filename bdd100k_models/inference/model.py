@@ -134,6 +134,15 @@ class Model:
         self._running = threading.Lock()
 
     @property
+    def finds_people(self) -> bool:
+        """Whether it is a model of det, also one whose objects a tracker follows."""
+        from bdd100k_models.engine.motion import MotionTracking
+
+        return self.task.name == "det" or (
+            self.task.name == TRACKED["det"] and isinstance(self.network, MotionTracking)
+        )
+
+    @property
     def detector(self) -> Model:
         """What finds the people for a pose model; loaded when first asked for.
 
@@ -179,7 +188,7 @@ class Model:
         if boxes is not None and len(boxes) != len(images):
             raise InputError(f"boxes of {len(boxes)} images were given for {len(images)}; give one array an image")
         options: dict[str, Any] = {"threshold": threshold, "classes": classes, "batch_size": batch_size}
-        return list(self.stream(images, boxes=None if boxes is None else iter(boxes), **options))
+        return list(self.stream(images, boxes=boxes, **options))
 
     def stream(
         self,
@@ -187,12 +196,13 @@ class Model:
         *,
         threshold: float = THRESHOLD,
         classes: Sequence[str] | None = None,
-        boxes: Iterator[Boxes] | None = None,
+        boxes: Iterable[Boxes] | None = None,
         batch_size: int = 1,
     ) -> Iterator[Result]:
         """Predict on images one after the other, of any number; the memory does not grow with it.
 
-        See :meth:`predict` for the arguments and what is raised; results come as they are ready.
+        See :meth:`predict` for the arguments and what is raised; results come as they are ready, and images and boxes
+        are taken as they are needed.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
@@ -202,9 +212,9 @@ class Model:
             check_classes(classes, [self.task])
         wanted = None if classes is None else class_indices(classes, self.task)
         session = self.session()
-        pictures = self._number(images)
+        pictures, people = self._number(images), None if boxes is None else iter(boxes)
         while batch := list(itertools.islice(pictures, batch_size)):
-            given = None if boxes is None else [list(_person_boxes(next(boxes))) for _ in batch]
+            given = None if people is None else [_next_people(people, picture) for picture in batch]
             for picture, record in zip(batch, session.encode(batch, given), strict=True):
                 yield self.result(picture, select(record, self.task, threshold, wanted))
 
@@ -286,6 +296,12 @@ def people_of(detector: Model, pictures: Sequence[Picture], records: Sequence[An
     kept = (select(record, detector.task, THRESHOLD, None) for record in records)
     frames = [detector.result(picture, record).frame() for picture, record in zip(pictures, kept, strict=True)]
     return [boxes_of_frames([frame])[frame.name] for frame in frames]
+
+
+def _next_people(boxes: Iterator[Boxes], picture: Picture) -> list[PersonBox]:
+    for given in boxes:
+        return list(_person_boxes(given))
+    raise InputError(f"{picture.name}: no boxes were given for it; give one array an image")
 
 
 def _person_boxes(boxes: Boxes) -> Iterator[PersonBox]:

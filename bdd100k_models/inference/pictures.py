@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bdd100k_models.datasets.images import ImageItem, read_image
 from bdd100k_models.errors import ImageError
+from bdd100k_models.runtime.pictures import upright
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -75,7 +76,7 @@ def take_picture(
             raise ImageError(f"{path}: {error}") from None
         return Picture(name or path.name, pixels, video, position, remark=remark)
     if isinstance(image, Image.Image):
-        image = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        image = np.asarray(upright(image))
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"{_describe(image)} is no image; give a file, or uint8 (height, width, 3) in RGB order")
     if 0 in image.shape:

@@ -69,7 +69,8 @@ def run_predict(models: Sequence[Model], sources: Sequence[Source], options: Pre
     """Predict on every picture of every source with every model, and write what they say.
 
     Args:
-        models: The models; a pose model takes the people that the first detection model among them finds.
+        models: The models; a pose model takes the people that the first detection model among them finds, also one with
+            a tracker.
         sources: Where the pictures come from; they are read ahead, never kept.
         options: How.
 
@@ -129,7 +130,7 @@ class _Run:
         self.wanted = [
             None if options.classes is None else class_indices(options.classes, model.task) for model in models
         ]
-        finders = [] if options.own_detector else [model for model in models if model.task.name == "det"]
+        finders = [] if options.own_detector else [model for model in models if model.finds_people]
         self.finder = finders[0] if finders else None
 
     def predict(self, batch: Sequence[Picture]) -> Iterator[tuple[Picture, Mapping[str, Prediction]]]:

@@ -14,6 +14,7 @@ from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ImageError, InputError, MissingFileError
 from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.videos import VIDEO_SUFFIXES, Camera, VideoFile
+from bdd100k_models.paths import expand_user
 
 #: Frames a second of a video that is a folder of images, as in the data set.
 FOLDER_RATE = 5.0
@@ -26,11 +27,13 @@ class Source(Protocol):
         name: What to call it.
         count: About how many pictures there are; None where that is not known.
         sound: A file whose sound belongs to the pictures, if any.
+        paths: The files that they come from.
     """
 
     name: str
     count: int | None
     sound: Path | None
+    paths: Sequence[Path]
 
     @property
     def rate(self) -> float | None:
@@ -46,19 +49,22 @@ class ImageFiles:
     Args:
         files: The files with their names in the output.
         video: What to call the video whose frames they are, if they are.
+        every: They are each so many-th frame of it.
     """
 
     sound: Path | None = None
 
-    def __init__(self, files: Sequence[tuple[str, Path]], video: str | None = None) -> None:
+    def __init__(self, files: Sequence[tuple[str, Path]], video: str | None = None, every: int = 1) -> None:
         self.files, self.video = files, video
+        self.paths = [path for _, path in files]
+        self._rate = FOLDER_RATE / every
         self.name = video or "images"
         self.count: int | None = len(files)
 
     @property
     def rate(self) -> float | None:
         """Frames a second where they are a video, else None."""
-        return None if self.video is None else FOLDER_RATE
+        return None if self.video is None else self._rate
 
     def __iter__(self) -> Iterator[Picture | Problem]:
         """Yield each image, or what is wrong with it."""
@@ -71,7 +77,7 @@ class ImageFiles:
             if self.video is None:
                 yield Picture(name, pixels, remark=remark)
             else:
-                yield Picture(name, pixels, self.video, position, position / FOLDER_RATE, remark)
+                yield Picture(name, pixels, self.video, position, position / self._rate, remark)
 
 
 class _Names:
@@ -98,7 +104,7 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
         inputs: Images, folders (their images and videos, without sub-folders), patterns (``*``, ``**``), videos,
             numbers of cameras, or addresses of images and videos (http, https).
         folder: Where addresses are fetched to; made if needed.
-        every: Of videos and cameras, take each so many-th frame.
+        every: Of videos, cameras and folders that are videos, take each so many-th frame.
         as_videos: Whether images are frames: those of one folder that are named together are a video.
 
     Raises:
@@ -112,13 +118,13 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
     images: list[Path] = []
 
     def flush() -> None:
-        sources.extend(_image_sources(images, names, as_videos))
+        sources.extend(_image_sources(images, names, every if as_videos else None))
         images.clear()
 
     for given in inputs:
         if re.fullmatch(r"\d{1,4}", given) and not Path(given).exists():
             flush()
-            sources.append(Camera(int(given), every))
+            sources.append(Camera(int(given), every, names.take(Path(f"camera{int(given)}"))))
             continue
         for path in _files(given, folder):
             if _is_video(path):
@@ -130,8 +136,9 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
     return sources
 
 
-def _image_sources(paths: Sequence[Path], names: _Names, as_videos: bool) -> Iterator[Source]:
-    if not as_videos:
+def _image_sources(paths: Sequence[Path], names: _Names, every: int | None) -> Iterator[Source]:
+    """Yield images as they are, or as videos of which each so many-th frame is taken."""
+    if every is None:
         if paths:
             yield ImageFiles([(names.take(path), path) for path in paths])
         return
@@ -140,14 +147,15 @@ def _image_sources(paths: Sequence[Path], names: _Names, as_videos: bool) -> Ite
         folders.setdefault(path.parent, []).append(path)
     for folder, members in folders.items():
         video = names.take(Path(folder.resolve().name.replace(".", "_") or "video"))
-        yield ImageFiles([(path.name, path) for path in members], video)
+        own = _Names()
+        yield ImageFiles([(own.take(path), path) for path in members][::every], video, every)
 
 
 def _files(given: str, folder: Path) -> list[Path]:
     """Return the files that one input names, in order."""
     if given.startswith(("http://", "https://")):
         return [_fetched(given, folder)]
-    path = Path(given).expanduser()
+    path = expand_user(given)
     try:
         if path.is_dir():
             return _in_folder(path)

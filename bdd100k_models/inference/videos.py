@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class VideoFile:
         rate: Frames a second, of those that are taken.
         count: About how many frames are taken; None where the file does not say.
         sound: The file whose sound belongs to the frames.
+        paths: The file alone.
 
     Raises:
         ImageError: It is missing, empty, or no video that PyAV or OpenCV reads.
@@ -48,6 +49,7 @@ class VideoFile:
     def __init__(self, path: Path, name: str | None = None, every: int = 1) -> None:
         self.path, self.name, self.every = path, name or path.stem, every
         self.sound: Path | None = path
+        self.paths: Sequence[Path] = (path,)
         rate, count = _properties(path)
         self.rate = max(rate / every, _FEWEST)
         self.count = -(-count // every) if count else None
@@ -72,14 +74,17 @@ class VideoFile:
 
     def _decode(self) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
         try:
-            container: Any = av.open(str(self.path))
+            container: Any = open_media(self.path)
         except FAULTS:
             container = None
         if container is None:
             yield from _decode_by_opencv(self.path)
             return
         with container:
-            yield from _decode_by_pyav(container)
+            if _has_decoder(container.streams.video[0]):
+                yield from _decode_by_pyav(container)
+                return
+        yield from _decode_by_opencv(self.path)
 
 
 def video_frames(path: str | os.PathLike[str], every: int = 1) -> Iterator[Picture]:
@@ -113,23 +118,34 @@ def _properties(path: Path) -> tuple[float, int]:
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             if container.format.name == "tty":  # FFmpeg shows text as a film of letters
                 raise ImageError(f"{path}: not a video that can be read")
             if not container.streams.video:
                 raise ImageError(f"{path}: holds no pictures, only other streams")
             stream = container.streams.video[0]
-            rate = float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
-            return rate, stream.frames or _length(container.duration, rate)
+            if _has_decoder(stream):
+                rate = float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
+                return rate, stream.frames or _length(container.duration, rate)
     except FAULTS:
         pass  # OpenCV may know the format
-    reader = cv2.VideoCapture(str(path))
+    reader = cv2.VideoCapture(str(path.absolute()))
     try:
         if not reader.isOpened():
             raise ImageError(f"{path}: not a video that can be read")
         return reader.get(cv2.CAP_PROP_FPS) or _RATE, max(0, int(reader.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:
         reader.release()
+
+
+def open_media(path: Path) -> Any:
+    """Open a video with PyAV; absolute, for FFmpeg takes what is before a colon as a protocol."""
+    return av.open(str(path.absolute()))
+
+
+def _has_decoder(stream: Any) -> bool:
+    """Tell whether a stream can be decoded; PyAV ends the process where one that cannot is asked to."""
+    return stream.codec_context is not None
 
 
 def _length(duration: int | None, rate: float) -> int:
@@ -169,7 +185,7 @@ def _reason(error: Exception) -> str:
 
 
 def _decode_by_opencv(path: Path) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
-    reader = cv2.VideoCapture(str(path))
+    reader = cv2.VideoCapture(str(path.absolute()))
     try:
         while True:
             found, pixels = reader.read()
@@ -186,6 +202,7 @@ class Camera:
     Args:
         index: Its number, from 0.
         every: Take each so many-th frame.
+        name: What to call it; by default after its number.
 
     Raises:
         ImageError: There is no such camera.
@@ -193,9 +210,10 @@ class Camera:
 
     count: int | None = None
     sound: Path | None = None
+    paths: Sequence[Path] = ()
 
-    def __init__(self, index: int, every: int = 1) -> None:
-        self.name, self.every = f"camera{index}", every
+    def __init__(self, index: int, every: int = 1, name: str | None = None) -> None:
+        self.name, self.every = name or f"camera{index}", every
         self._reader = cv2.VideoCapture(index)
         if not self._reader.isOpened():
             raise ImageError(f"camera {index}: cannot be opened; the first camera is 0")

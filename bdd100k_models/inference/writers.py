@@ -46,8 +46,8 @@ class Prediction:
 class Writers:
     """Writes predictions beside the main thread, so that an interruption leaves only whole files.
 
-    Below the folder: ``MODEL.json``, ``MODEL/masks`` or ``MODEL/bitmasks`` where the task has such files,
-    ``pictures/IMAGE.jpg`` and ``videos/VIDEO.mp4``.
+    Below the folder: ``MODEL.json``, ``MODEL/masks``, ``MODEL/bitmasks`` or ``MODEL/seg_track`` where the task has such
+    files, ``pictures/IMAGE.jpg`` and ``videos/VIDEO.mp4``.
 
     Args:
         folder: Where everything goes; made if needed.
@@ -74,6 +74,7 @@ class Writers:
             for model in models
             if "json" in self.kinds
         }
+        self._pictures, self._films = picture_folders(folder)
         self._backlog = Backlog()
         self._movie: Movie | None = None
         self._trails: dict[int, Trails] = {}
@@ -86,7 +87,7 @@ class Writers:
         self._end_movie()
         self._trails = {}
         if source.rate is not None and "pictures" in self.kinds:
-            self._movie = Movie(self.folder / "videos" / f"{source.name}.mp4", source.rate, source.sound)
+            self._movie = Movie(self._films / f"{source.name}.mp4", source.rate, source.sound)
 
     def add(self, picture: Picture, predictions: Mapping[str, Prediction]) -> None:
         """Have the predictions on a picture written soon.
@@ -111,7 +112,7 @@ class Writers:
                 self._movie.add(pixels, picture.time)
             else:
                 suffix = ".jpg" if max(pixels.shape) < _JPEG_SIDE else ".png"
-                save_picture((self.folder / "pictures" / place).with_suffix(suffix), pixels)
+                save_picture((self._pictures / place).with_suffix(suffix), pixels)
 
     def _end_movie(self, *problem: Any) -> None:
         movie, self._movie = self._movie, None
@@ -137,6 +138,11 @@ class Writers:
                 self._end_movie(kind, error, trace)
             finally:
                 self._files.__exit__(kind, error, trace)
+
+
+def picture_folders(folder: Path) -> tuple[Path, Path]:
+    """Return where, below an output folder, pictures and films go."""
+    return folder / "pictures", folder / "videos"
 
 
 def _mask_format(model: Model) -> Any:

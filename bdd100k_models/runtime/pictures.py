@@ -30,9 +30,9 @@ def read_picture(image: ImageLike) -> Pixels:
         ImageError: It cannot be read, or is no colour image of bytes.
     """
     if isinstance(image, (str, os.PathLike)):
-        image = _open(Path(image))
+        return np.asarray(_open(Path(image)))
     if isinstance(image, Image.Image):
-        return np.asarray(_upright(image))
+        return np.asarray(upright(image))
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError("an image is a file, a picture of Pillow, or an array uint8 (height, width, 3) in RGB order")
     if 0 in image.shape:
@@ -43,16 +43,21 @@ def read_picture(image: ImageLike) -> Pixels:
 def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
-            return _upright(picture)
+            return upright(picture)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not an image that can be read ({error})") from None
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Return a picture in colours, turned as its camera says it was held."""
+def upright(picture: Image.Image) -> Image.Image:
+    """Return a picture in colours, turned as its camera says it was held.
+
+    Of grey of more than 8 bits the upper ones of 16 are taken, as OpenCV does; Pillow would make all but black white.
+    """
     turned: Image.Image = ImageOps.exif_transpose(picture)
+    if turned.mode == "I" or turned.mode.startswith("I;16"):
+        turned = Image.fromarray((np.asarray(turned, np.int64) >> 8).clip(0, 255).astype(np.uint8))
     return turned.convert("RGB")
 
 

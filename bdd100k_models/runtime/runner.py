@@ -13,18 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bdd100k_models.errors import CheckpointError, InputError, MissingFileError
+from bdd100k_models.inference.names import THRESHOLD
 from bdd100k_models.inference.results import ClassMap, Detections, Instances, Panoptic, People, Result, Tags
 from bdd100k_models.runtime import people, segments
 from bdd100k_models.runtime.description import KEY, Description, read_description
 from bdd100k_models.runtime.pictures import ImageLike, Pixels, cover, fit, read_picture, take_region
-from bdd100k_models.tasks import JOINTS
+from bdd100k_models.tasks import JOINTS, THINGS
 
 Outputs = Mapping[str, npt.NDArray[Any]]
-
-#: Least score of what is kept, where nothing else is said.
-THRESHOLD = 0.3
-_OFFSET = 1000  # between the numbers of two instances of one class
-_THINGS = 10  # categories of panoptic segments that are things
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,20 +268,20 @@ def _panoptic(description: Description, frame: Frame, outputs: Outputs, threshol
         outputs["scores"][found],
         outputs["classes"][found],
         _to_picture(outputs["background"], frame),
-        things=_THINGS,
+        things=len(THINGS),
         void=count,
         **description.options,
     )
     listed, places = np.unique(numbers, return_inverse=True)
-    known = listed % _OFFSET != count
+    known = listed % segments.OFFSET != count
     order = np.where(known, np.cumsum(known), 0).astype(np.int32)
     # the model counts things first, the data set stuff first
-    classes = (listed[known] % _OFFSET - _THINGS) % count
+    classes = (listed[known] % segments.OFFSET - len(THINGS)) % count
     return Panoptic(
         name=frame.name,
         size=frame.size,
         categories=description.categories,
-        first_thing=count - _THINGS,
+        first_thing=count - len(THINGS),
         segments=order[places].reshape(frame.size),
         classes=classes.astype(np.int64),
         ids=listed[known].astype(np.int64),

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+#: Between the numbers of two instances of one class; mmdet's ``INSTANCE_OFFSET``.
+OFFSET = 1000
+
 
 def paint_masks(
     masks: Floats, boxes: Floats, scores: npt.NDArray[np.float64], size: tuple[int, int], threshold: float
@@ -101,7 +104,8 @@ def fuse(
         stuff_area_limit: Stuff of fewer pixels is dropped.
 
     Returns:
-        The number of each pixel's segment, int64 (height, width): its class, and 1000 times the place of a thing.
+        The number of each pixel's segment, int64 (height, width): its class, and :data:`OFFSET` times the place of a
+        thing.
     """
     numbers = background.astype(np.int64) + things
     taken = np.zeros(background.shape, np.bool_)
@@ -115,8 +119,8 @@ def fuse(
         taken[region] |= inside
         if free.any():
             count += 1
-            numbers[region][free] = classes[place] + count * 1000
-    kinds, areas = np.unique(numbers % 1000, return_counts=True)
+            numbers[region][free] = classes[place] + count * OFFSET
+    kinds, areas = np.unique(numbers % OFFSET, return_counts=True)
     small = kinds[(kinds >= things) & (areas < stuff_area_limit)]
     numbers[np.isin(numbers, small)] = void
     return numbers

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from bdd100k_models.datasets.images import ImageSet, read_image
-from bdd100k_models.formats.files import make_folder
+from bdd100k_models.formats.files import keep_originals, make_folder
 from bdd100k_models.inference.convert import to_result
 from bdd100k_models.tasks import Task
 from bdd100k_models.visualization.backlog import Backlog
@@ -27,10 +27,16 @@ class Gallery:
         threshold: Least score that is drawn.
 
     Raises:
+        InputError: The images themselves lie there.
         OutputError: The folder cannot be written.
     """
 
     def __init__(self, task: Task, images: ImageSet, folder: Path, threshold: float) -> None:
+        keep_originals(
+            (item.path.parent for item in images.items),
+            ((folder / item.name).parent for item in images.items),
+            "--show-dir",
+        )
         make_folder(folder)
         self.task, self.images, self.folder, self.threshold = task, images, folder, threshold
         self._backlog = Backlog()

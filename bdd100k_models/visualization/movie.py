@@ -44,6 +44,7 @@ class Movie:
         self._source = sound
         self._sound: Sound | None = None
         self._start, self._last = 0.0, -1
+        self._clock = 0.0
         try:
             # moved to the front, the index lets a browser begin before it has all
             self._file: Any = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "faststart"})
@@ -57,13 +58,19 @@ class Movie:
             pixels: uint8 (height, width, 3), blue-green-red. Odd sizes lose a row or column, huge ones are made
                 smaller, and pictures of another size than the first are made equal to it.
             time: When it is shown, in seconds from any start; by default as the rate says. All pictures have a time, or
-                none has.
+                none has. Where times fall back, as in films put behind one another, the clock goes on by the rate.
 
         Raises:
             OutputError: The file cannot be written.
         """
         if self._stream is None:
             self._begin(pixels, time)
+        if time is not None:
+            if time - self._start < self._clock:  # a film put behind another has a clock of its own
+                self._start = time - self._clock - float(1 / self._rate)
+            self._clock = time - self._start
+        else:
+            self._clock = (self._last + 1) / float(self._rate)
         height, width = self._stream.height, self._stream.width
         if (pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2) == (height, width):
             pixels = pixels[:height, :width]
@@ -73,11 +80,11 @@ class Movie:
         self._last += 1
         if time is not None:
             frame.time_base = Fraction(1, _TICKS)
-            self._last = max(self._last, round((time - self._start) * _TICKS))
+            self._last = max(self._last, round(self._clock * _TICKS))
             frame.pts = self._last
         self._write(frame)
         if self._sound is not None:
-            self._sound_until(max(0.0, (time or 0.0) - self._start) + float(1 / self._rate))
+            self._sound_until(self._clock + float(1 / self._rate))
 
     def _begin(self, pixels: Pixels, time: float | None) -> None:
         """Set the streams up for pictures like the first."""

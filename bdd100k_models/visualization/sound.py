@@ -35,10 +35,12 @@ class Sound:
         self._next: Any = None
         self._stream: Any = None
         with contextlib.suppress(OSError, av.FFmpegError):
-            self._file = av.open(str(source))
-        self.exists = self._file is not None and bool(self._file.streams.audio)
+            self._file = av.open(str(source.absolute()))
+        streams = self._file.streams.audio if self._file is not None else ()
+        # PyAV ends the process where a stream without a decoder is asked to decode
+        self.exists = bool(streams) and streams[0].codec_context is not None
         if self.exists:
-            self._begin(self._file.streams.audio[0])
+            self._begin(streams[0])
 
     def _begin(self, own: Any) -> None:
         if own.codec_context.name in _KEPT:
@@ -53,19 +55,23 @@ class Sound:
         self._next = next(self._packets, None)
 
     def _copied(self, own: Any) -> Iterator[Any]:
-        shift = round(self._start / own.time_base)
+        clock = _Clock(round(self._start / own.time_base))
         for packet in self._file.demux(own):
-            if packet.dts is None or packet.dts < shift:
+            if packet.dts is None or packet.pts is None or not clock.reaches(packet.dts, packet.duration):
                 continue
             packet.stream = self._stream
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.pts, packet.dts = packet.pts - clock.shift, packet.dts - clock.shift
             yield packet
 
     def _encoded(self, own: Any) -> Iterator[Any]:
+        clock: _Clock | None = None
         for frame in self._file.decode(own):
-            if frame.time is None or frame.time < self._start:
+            if frame.pts is None:
                 continue
-            frame.pts -= round(self._start / frame.time_base)
+            clock = clock or _Clock(round(self._start / frame.time_base))
+            if not clock.reaches(frame.pts, round(frame.samples / frame.sample_rate / frame.time_base)):
+                continue
+            frame.pts -= clock.shift
             yield from self._stream.encode(frame)
         yield from self._stream.encode(None)
 
@@ -83,6 +89,30 @@ class Sound:
         """Close the film."""
         if self._file is not None:
             self._file.close()
+
+
+class _Clock:
+    """Times of sound, counted from the first picture and never set back, as in films put behind one another.
+
+    Args:
+        start: When the pictures begin.
+
+    Attributes:
+        shift: What to take from the next time.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.shift = start
+        self._last: tuple[int, int] | None = None
+
+    def reaches(self, time: int, duration: int | None) -> bool:
+        """Take the next time, and tell whether the pictures have begun then."""
+        if self._last is None and time < self.shift:
+            return False
+        if self._last is not None and time - self.shift <= self._last[0]:
+            self.shift = time - sum(self._last)
+        self._last = time - self.shift, duration or 1
+        return True
 
 
 def _readable(items: Iterator[Any]) -> Iterator[Any]:

@@ -24,6 +24,7 @@ from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.results.instances import holds_json
 from bdd100k_models.formats.scalabel import RLE, Frame, Label
+from bdd100k_models.runtime.segments import OFFSET
 from bdd100k_models.tasks import TASKS
 
 #: How many of the categories are things.
@@ -35,7 +36,6 @@ MODEL_CATEGORIES = TASKS["pan_seg"].categories[-THINGS:] + TASKS["pan_seg"].cate
 #: The official tool counts at most so many segments of a bitmask.
 MAX_SEGMENTS = 100
 
-_OFFSET = 1000  # mmdet's INSTANCE_OFFSET
 _VOID = len(MODEL_CATEGORIES)
 _STUFF = len(MODEL_CATEGORIES) - THINGS
 
@@ -57,7 +57,7 @@ class PanopticRecord(msgspec.Struct, gc=False):
     @property
     def categories(self) -> list[str]:
         """The category of each segment."""
-        return [MODEL_CATEGORIES[number % _OFFSET] for number in self.numbers]
+        return [MODEL_CATEGORIES[number % OFFSET] for number in self.numbers]
 
 
 class PanopticFormat(ResultFormat):
@@ -86,12 +86,12 @@ class PanopticFormat(ResultFormat):
         data: torch.Tensor = sample["pred_panoptic_seg"]["sem_seg"]
         numbers = data.detach().to(torch.int32).cpu().numpy()
         found = rle.encode_labels(numbers.reshape(numbers.shape[-2:]))
-        if wrong := [number for number in found if number % _OFFSET > _VOID]:
+        if wrong := [number for number in found if number % OFFSET > _VOID]:
             raise ConfigError(
-                f"the model predicts class {wrong[0] % _OFFSET}, but {self.task.name} has {_VOID} classes; "
+                f"the model predicts class {wrong[0] % OFFSET}, but {self.task.name} has {_VOID} classes; "
                 "set num_things_classes and num_stuff_classes of its heads"
             )
-        found = {number: mask for number, mask in found.items() if number % _OFFSET != _VOID}
+        found = {number: mask for number, mask in found.items() if number % OFFSET != _VOID}
         height, width = numbers.shape[-2:]
         return PanopticRecord(size=(height, width), numbers=list(found), masks=list(found.values()))
 
@@ -148,7 +148,7 @@ class PanopticFormat(ResultFormat):
 
 
 def _is_stuff(number: int) -> bool:
-    return number % _OFFSET >= THINGS
+    return number % OFFSET >= THINGS
 
 
 def _labels(record: PanopticRecord) -> list[Label]:

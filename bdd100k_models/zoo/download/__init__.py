@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from bdd100k_models.errors import DownloadError, OutputError
+from bdd100k_models.paths import expand_user
 from bdd100k_models.zoo.download.checked import is_verified, md5_of, read_md5, remember
 from bdd100k_models.zoo.download.mirrors import mirrors, preferring
 from bdd100k_models.zoo.download.transfer import fetch, host_of
@@ -23,8 +24,8 @@ _ZOO_PREFIX = "bdd100k/"
 def cache_folder() -> Path:
     """Return where downloads are kept: ``BDD100K_MODELS_CACHE``, or the user's cache folder."""
     if given := os.environ.get("BDD100K_MODELS_CACHE"):
-        return _expand(given)
-    return _expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "bdd100k-models"
+        return expand_user(given)
+    return expand_user(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "bdd100k-models"
 
 
 def path_in_zoo(url: str) -> str:
@@ -106,12 +107,6 @@ def _give_up(url: str, failures: list[str], what: str) -> DownloadError:
     )
 
 
-def _expand(path: str) -> Path:
-    with contextlib.suppress(RuntimeError):  # no such user: then it is a name like any other
-        return Path(path).expanduser()
-    return Path(path)
-
-
 def _is_file(path: Path) -> bool:
     with contextlib.suppress(OSError):  # a folder that may not be looked into
         return path.is_file()
@@ -133,7 +128,7 @@ def _folders() -> list[str]:
 def _inside(folder: str, url: str) -> Iterator[Path]:
     """Yield the places in a mirror's folder that hold a file: where it would be published, or at the top."""
     path = Path(path_in_zoo(url))
-    root = _expand(folder)
+    root = expand_user(folder)
     return (file for file in dict.fromkeys((root / path, root / path.name)) if _is_file(file))
 
 

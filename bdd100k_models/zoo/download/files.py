@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from bdd100k_models.errors import DownloadError
 from bdd100k_models.formats.files import atomic_writer
+from bdd100k_models.paths import expand_user
 from bdd100k_models.zoo import download
 from bdd100k_models.zoo.download import transfer
 from bdd100k_models.zoo.download.checked import md5_of
@@ -88,7 +89,7 @@ def _from_mirror(mirror: str, url: str, path: Path, md5: str | None) -> Path:
     expected = md5 or (index.files[below].md5 if below in index.files else None)
     if "://" in mirror:
         return download.fetch(f"{mirror.rstrip('/')}/{below}", path, md5=expected)
-    file = Path(mirror).expanduser() / below
+    file = expand_user(mirror) / below
     if not file.is_file():
         raise DownloadError(f"{mirror}: has no {below}")
     if expected is not None and md5_of(file) != expected:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bdd100k_models.errors import DownloadError, LabelError
+from bdd100k_models.paths import expand_user
 from bdd100k_models.zoo import download
 
 #: The index's name in the folder, or below the address, of a copy.
@@ -54,7 +55,7 @@ def index_of(mirror: str) -> Index:
     """Return the index of a mirror, a folder or an address, asked for once; an empty one where there is none."""
     try:
         if "://" not in mirror:
-            return read_index(Path(mirror).expanduser())
+            return read_index(expand_user(mirror))
         folder = download.cache_folder() / "indices" / hashlib.sha256(mirror.encode()).hexdigest()[:16]
         # the mirror may have grown since
         (folder / INDEX).unlink(missing_ok=True)
