@@ -385,6 +385,9 @@ def test_people_need_boxes(tmp_path: Path, detector: Model) -> None:
     two, none, scored = model.predict([image] * 3, boxes=[boxes, [], np.array([[20, 30, 90, 200, 0.5]])], threshold=0)
     assert isinstance(two, People) and (len(two), len(none), len(scored)) == (2, 0, 1)
     np.testing.assert_allclose(scored.scores[0] * 2, max(two.scores * (two.joints[:, 0, 0] < 200)), rtol=1e-5)
+    assert [len(people) for people in model.stream([image] * 2, boxes=[boxes, []], threshold=0)] == [2, 0]
+    with pytest.raises(InputError, match=r"000001\.jpg: no boxes were given for it"):
+        list(model.stream([image] * 2, boxes=iter([boxes])))
     with pytest.raises(InputError, match="boxes of 1 images were given for 2"):
         model.predict([image] * 2, boxes=[boxes])
     with pytest.raises(InputError, match=r"\(n, 4\) or \(n, 5\)"):

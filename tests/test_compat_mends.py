@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import torch
 
 from bdd100k_models import compat
 from bdd100k_models.compat import imgaug, motmetrics, xtcocotools
-from bdd100k_models.errors import UnsupportedOpError
+from bdd100k_models.errors import ImageError, UnsupportedOpError
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -147,3 +148,31 @@ def test_the_head_of_heat_maps_takes_bfloat16() -> None:
         array = heatmap_head.to_numpy(given)
         assert array.dtype == np.float32
         assert np.array_equal(array, given.float().numpy())
+
+
+def test_mmcv_still_does_not_name_an_empty_image(tmp_path: Path) -> None:
+    from mmcv.transforms import LoadImageFromFile
+
+    empty = tmp_path / "empty.jpg"
+    empty.touch()
+    loader = LoadImageFromFile()
+    with pytest.raises(Exception) as found:
+        LoadImageFromFile.transform.__wrapped__(loader, {"img_path": str(empty)})
+    assert "empty.jpg" not in str(found.value), "mmcv names the image now; compat/image_faults.py may go"
+
+
+def test_images_that_cannot_be_loaded_are_named(tmp_path: Path) -> None:
+    from mmcv.transforms import LoadImageFromFile
+
+    from bdd100k_models.compat import image_faults
+
+    mended = LoadImageFromFile.transform
+    image_faults.install()
+    assert LoadImageFromFile.transform is mended  # once is enough
+    for name, content in (("empty.jpg", b""), ("text.jpg", b"text"), ("none.jpg", None)):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError, match=name):
+            LoadImageFromFile()({"img_path": str(tmp_path / name)})
+    with pytest.raises(KeyError):
+        LoadImageFromFile()({})

@@ -168,6 +168,16 @@ def test_lost_objects_fail() -> None:
     assert same.passed and len(pairs) == 40
     lost, _ = compare_boxes((boxes, scores, classes), (boxes[:30], scores[:30], classes[:30]))
     assert not lost.passed
+    order = np.argsort(-scores)
+    found = boxes[order], scores[order], classes
+    for count in (0, 1, 30):
+        few = tuple(part[:count] for part in found)
+        assert not compare_boxes(found, few)[0].passed and not compare_boxes(few, found)[0].passed
+    none = tuple(part[:0] for part in found)
+    assert compare_boxes(none, none)[0].passed
+    # where the number is limited, the last may be another of the same score
+    swapped = np.vstack([found[0][:-1], [[0, 0, 9, 9]]]), found[1], classes
+    assert compare_boxes(found, swapped)[0].passed
     assert Agreement({"boxes": 0.0}, 0, 0).passed
     assert not Agreement({"boxes": float("nan")}, 1, 0).passed
 

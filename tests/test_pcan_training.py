@@ -128,6 +128,23 @@ def test_training_moves_the_prototypes_and_lowers_the_loss():
     assert not torch.equal(model.refine_head.pos_mu, before)
 
 
+@pytest.mark.parametrize("count", [2, 0])
+def test_processes_share_their_prototypes(monkeypatch: pytest.MonkeyPatch, count: int):
+    """Also one without an instance, for which the others would wait."""
+    shared = []
+
+    def halve(value: torch.Tensor, op: str) -> None:
+        shared.append(op)
+        value /= 2
+
+    monkeypatch.setattr("bdd100k_models.models.pcan.refine_head.dist.all_reduce", halve)
+    model = small_model(stage="refine")
+    before = model.refine_head.neg_mu.clone()
+    losses_of(model, pair(0, count=count))
+    assert shared == ["mean", "mean"]
+    assert count or torch.equal(model.refine_head.neg_mu, before / 2)
+
+
 def test_the_loss_is_the_mean_cross_entropy_of_the_matched_pairs():
     """Of logits that are zero everywhere it is log 2, whatever the targets."""
     model = small_model(stage="refine")

@@ -20,12 +20,14 @@ import cv2
 import numpy as np
 import pytest
 
+from bdd100k_models import load_model
 from bdd100k_models.cli import main
 from bdd100k_models.datasets.images import read_image
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import DownloadError, ImageError, InputError, MissingFileError, OutputError
 from bdd100k_models.formats.results import get_format
-from bdd100k_models.formats.results.tracks import TrackRecord
+from bdd100k_models.formats.results.tracks import MaskTrackRecord, TrackRecord
+from bdd100k_models.formats.rle import encode
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.inference.ahead import read_ahead
 from bdd100k_models.inference.model import Session
@@ -36,7 +38,16 @@ from bdd100k_models.inference.videos import VideoFile
 from bdd100k_models.inference.writers import Writers
 from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
-from predict_support import Stub, fast_detector_file, segmentor_files, tagger_files, tracker_files, write_video
+from predict_support import (
+    Stub,
+    fast_detector_file,
+    segmentor_files,
+    tagger_files,
+    tiny_pose,
+    tiny_tracker,
+    tracker_files,
+    write_video,
+)
 
 
 def pictures_of(source: Any) -> list[Picture]:
@@ -88,6 +99,13 @@ def test_frames_of_one_folder_are_a_video(tmp_path: Path) -> None:
     first, second = sources_of(tmp_path, tmp_path / "v", tmp_path / "w", as_videos=True)
     assert [(picture.video, picture.position) for picture in pictures_of(first)] == [("v", 0), ("v", 1)]
     assert [picture.video for picture in pictures_of(second)] == ["w"] and second.rate == 5
+    draw_noise(tmp_path / "v/1.png", seed=1, size=(8, 8))
+    draw_noise(tmp_path / "v/4.png", seed=1, size=(8, 8))
+    (thinned,) = sources_of(tmp_path, tmp_path / "v", as_videos=True, every=2)
+    found = [(picture.name, picture.position, picture.time) for picture in pictures_of(thinned)]
+    names = [name for name, _ in sources_of(tmp_path, tmp_path / "v", as_videos=True)[0].files]
+    assert len({Path(name).stem for name in names}) == len(names) == 4
+    assert found == [(names[0], 0, 0.0), (names[2], 1, 0.4)] and thinned.rate == 2.5
 
 
 @pytest.mark.parametrize(
@@ -248,6 +266,13 @@ def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (camera,) = sources_of(tmp_path, "3", every=3)
     assert camera.rate == 10 and camera.count is None
     assert greys(camera) == [0, 3, 6]
+    draw_noise(tmp_path / "camera3.jpg", seed=1, size=(8, 8))
+    again, image, camera = sources_of(tmp_path, "03", tmp_path / "camera3.jpg", "3")
+    assert [again.name, *(name for name, _ in image.files), camera.name] == [
+        "camera3",
+        f"{tmp_path.name}-camera3.jpg",
+        "camera3-2",
+    ]
     (camera,) = sources_of(tmp_path, "3")
     assert run_predict([Stub()], [camera], PredictOptions(tmp_path / "out")).pictures == 7
     assert len(film_frames(tmp_path / "out/videos/camera3.mp4")) == 7
@@ -264,6 +289,35 @@ def test_what_pyav_cannot_open_opencv_may(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("bdd100k_models.inference.videos.av.open", refuse)
     video = VideoFile(path)
     assert greys(video) == [0, 1, 2, 3, 4] and video.count == 5
+
+
+def without_decoder(path: Path) -> Path:
+    """Give the streams of an AVI file codes that no decoder knows."""
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"QQQQ").replace(b"mjpg", b"QQQQ"))
+    return path
+
+
+def test_pictures_without_a_decoder_are_told(tmp_path: Path) -> None:
+    path = without_decoder(write_video(tmp_path / "a.avi", 5, codec="mjpeg"))
+    with av.open(str(path)) as file:
+        assert file.streams.video[0].codec_context is None  # to decode would end the process
+    with pytest.raises(ImageError, match="not a video that can be read"):
+        sources_of(tmp_path, path)
+
+
+@pytest.mark.parametrize("name", ["2024-01-01T10:20:30.mp4", "a:b.mp4", "~nobody-at-all.mp4", "file:x.mp4"])
+def test_odd_names_of_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", 3).rename(tmp_path / name)
+    (source,) = find_sources([name], tmp_path / "fetched")
+    assert greys(source) == [0, 1, 2]
+
+
+def test_digits_that_are_no_numbers(tmp_path: Path) -> None:
+    for name in ("5\u00b20.jpg", "4.jpg", "10.jpg"):
+        draw_noise(tmp_path / name, seed=1, size=(8, 8))
+    (source,) = sources_of(tmp_path, tmp_path)
+    assert [picture.name for picture in pictures_of(source)] == ["4.jpg", "5\u00b20.jpg", "10.jpg"]
 
 
 # --------------------------------------------------------------------------------------------------------- read ahead
@@ -356,6 +410,32 @@ def test_the_sound_is_kept(tmp_path: Path, codec: str, suffix: str, layout: str)
     with av.open(str(tmp_path / "out/videos/a.mp4")) as file:
         times = [float(frame.time) for frame in file.decode(video=0)]
     np.testing.assert_allclose(times, np.arange(10) / 5, atol=0.02)
+
+
+@pytest.mark.parametrize("codec", ["mp2", "aac"])
+def test_films_put_behind_one_another(tmp_path: Path, codec: str) -> None:
+    """Their clocks begin again, which must cost neither pictures nor sound."""
+    parts = [write_video(tmp_path / f"{name}.ts", 20, audio=codec) for name in "ab"]
+    both = tmp_path / "both.ts"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    report = run_predict([Stub()], sources_of(tmp_path, both), PredictOptions(tmp_path / "out"))
+    assert report.pictures == 40 and report.problems == []
+    with av.open(str(tmp_path / "out/videos/both.mp4")) as file:
+        times = [float(frame.time) for frame in file.decode(video=0)]
+    np.testing.assert_allclose(times, np.arange(40) / 10, atol=0.02)
+    with av.open(str(tmp_path / "out/videos/both.mp4")) as file:
+        assert 3.7 < sum(frame.samples for frame in file.decode(audio=0)) / file.streams.audio[0].rate < 4.3
+
+
+def test_sound_without_a_decoder_is_left_out(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", 5, codec="mjpeg", audio="pcm_s16le")
+    data = path.read_bytes()
+    place = data.index(b"strf", data.index(b"auds")) + 8  # the code of the sound's format
+    path.write_bytes(data[:place] + b"\x7a\x7a" + data[place + 2 :])
+    with av.open(str(path)) as file:
+        assert file.streams.audio[0].codec_context is None
+    report = run_predict([Stub()], sources_of(tmp_path, path), PredictOptions(tmp_path / "out"))
+    assert report.pictures == 5 and len(film_frames(tmp_path / "out/videos/a.mp4")) == 5
 
 
 def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
@@ -512,6 +592,38 @@ def test_tracks_through_a_video(tmp_path: Path) -> None:
     assert len(film_frames(tmp_path / "out/videos/b.mp4")) == 3
 
 
+def test_a_tracked_detector_still_finds_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pose model looks at are the people that the detector named beside it finds, also behind a tracker."""
+    shipped = Path(__file__).parent.parent / "det/weights/atss_mini_det_synthetic.pth"
+    followed = load_model(fast_detector_file(tmp_path), shipped, device="cpu", tracker="bytetrack")
+    pose = tiny_pose(tmp_path, "faster_rcnn_r50_fpn_3x_det_bdd100k")  # which is not here
+    film = write_video(tmp_path / "b.mp4", 3, size=(96, 160))
+    report = run_predict([followed, pose], sources_of(tmp_path, film), PredictOptions(tmp_path / "out"))
+    assert report.pictures == 3 and report.problems == []
+    assert followed.finds_people and not pose.finds_people and not tiny_tracker(tmp_path).finds_people
+
+
+def test_masks_of_tracks_have_their_folder(tmp_path: Path) -> None:
+    class Follower(Stub):
+        def __init__(self) -> None:
+            super().__init__()
+            self.task, self.format = TASKS["mots"], get_format(TASKS["mots"])
+
+        def session(self) -> Session:
+            return Session(self, self.network)
+
+        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+            mask = np.zeros(pictures[0].size, bool)
+            mask[:10, :10] = True
+            return [MaskTrackRecord([(0, 0, 9, 9)], [0.9], [2], [4], pictures[0].size, [encode(mask).counts])]
+
+    film = write_video(tmp_path / "a.mp4", 2)
+    run_predict([Follower()], sources_of(tmp_path, film), PredictOptions(tmp_path / "out"))
+    masks = sorted((tmp_path / "out/stub/seg_track/a").iterdir())
+    assert [path.name for path in masks] == ["a-0000001.png", "a-0000002.png"]
+    assert (cv2.imread(str(masks[0]), cv2.IMREAD_UNCHANGED)[..., 2] > 0).sum() == 100
+
+
 def test_a_picture_too_flat_costs_no_other(tmp_path: Path, fast: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cv2.imwrite(str(tmp_path / "flat.png"), np.zeros((1, 3000, 3), np.uint8))
     draw_noise(tmp_path / "a.jpg", seed=1, size=(90, 160))
@@ -573,6 +685,11 @@ def in_one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["fpn_r50_512x1024_40k_drivable_bdd100k", "a.jpg", "--tracker", "ocsort"], "--tracker follows"),
         (["res50_256x192_1x_pose_bdd100k", "a.jpg", "--detector-checkpoint", "x"], "needs --detector"),
         ([",", "a.jpg"], "no model was named"),
+        (
+            ["atss_mini_det_synthetic", "pictures", "--out", "."],
+            "pictures: what is written would replace the originals",
+        ),
+        (["atss_mini_det_synthetic", "pictures/b.jpg", "--out", "."], "choose another (--out)"),
     ],
 )
 def test_what_the_command_refuses(
@@ -584,6 +701,7 @@ def test_what_the_command_refuses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     draw_noise(tmp_path / "a.jpg", seed=1, size=(8, 8))
+    draw_noise(tmp_path / "pictures/b.jpg", seed=1, size=(8, 8))
     assert run(*arguments) == 2
     assert message in in_one_line(capsys)
     assert not (tmp_path / "predictions").exists()

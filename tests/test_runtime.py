@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bdd100k_models.errors import CheckpointError, ImageError, MissingFileError
+from bdd100k_models.inference.pictures import take_picture
 from bdd100k_models.runtime import load
 from bdd100k_models.runtime.description import Description, read_description
 from bdd100k_models.runtime.people import region_of
@@ -114,6 +115,20 @@ def test_pictures_stand_upright_as_in_the_whole_package(tmp_path: Path, orientat
     assert expected.shape == ((48, 64, 3) if orientation < 5 else (64, 48, 3))
     for image in (tmp_path / "a.jpg", Image.open(tmp_path / "a.jpg")):
         np.testing.assert_allclose(read_picture(image), expected, atol=6)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_deep_grey_is_opencvs(tmp_path: Path, suffix: str) -> None:
+    values = np.random.default_rng(4).integers(0, 65536, (20, 30), dtype=np.uint16)
+    values[0, :3] = 0, 255, 65535
+    path = tmp_path / f"a.{suffix}"
+    cv2.imwrite(str(path), values)
+    expected = cv2.imread(str(path))
+    assert expected[0, :3, 0].tolist() == [0, 0, 255]
+    np.testing.assert_array_equal(read_picture(path), expected)
+    with Image.open(path) as picture:
+        np.testing.assert_array_equal(take_picture(picture).pixels, expected)
+    np.testing.assert_array_equal(take_picture(path).pixels, expected)
 
 
 def test_files_that_are_no_exports(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,31 @@ def test_a_loss_that_is_no_number_stops_and_names_the_images(refused: Run, data_
     paths = line.partition("with the images ")[2].partition("; look")[0].split(", ")
     assert len(paths) == 2 and all(Path(path).is_file() for path in paths)
     assert not list((tmp_path / "work").glob("*.tmp"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"", "not an image"), (b"x", "not an image")])
+def test_an_image_that_cannot_be_read_is_named(
+    refused: Run, data_root: Path, tmp_path: Path, workers: int, content: bytes | None, said: str
+) -> None:
+    shutil.copytree(data_root / "images", tmp_path / "images")
+    broken = sorted((tmp_path / "images/100k/train").iterdir())[2]
+    broken.unlink()
+    if content is not None:
+        broken.write_bytes(content)
+    images = f"train_dataloader.dataset.data_prefix.img={tmp_path}/images/100k/train"
+    line = refused(images, f"train_dataloader.num_workers={workers}", words=("--no-validate",))
+    assert line.startswith(f"error: {broken}: ") and said in line and "take it out of the labels" in line
+
+
+def test_memory_that_does_not_suffice(refused: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bdd100k_models.engine.runner import TrainingRunner
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total of 8 GiB")
+
+    monkeypatch.setattr(TrainingRunner, "train", fail)
+    assert "not enough memory (CUDA out of memory); lower train_dataloader.batch_size" in refused()
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(

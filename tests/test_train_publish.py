@@ -94,12 +94,20 @@ def test_half_precision_halves_the_file_and_loads(trained: Path, tmp_path: Path)
 def test_what_cannot_be_published(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "strange.pth")
     other = "faster_rcnn_r50_fpn_1x_det_bdd100k"
+    content = torch.load(trained, weights_only=True)
+    fewer, more = tmp_path / "fewer.pth", tmp_path / "more.pth"
+    torch.save(content | {"state_dict": content["state_dict"] | {"refine_head.pos_mu": torch.zeros(2)}}, more)
+    for key in ("bbox_head.atss_cls.weight", "bbox_head.atss_cls.bias"):
+        content["state_dict"][key] = content["state_dict"][key][:2]
+    torch.save(content, fewer)
     for source, target, expected in (
         (tmp_path / "none.pth", tmp_path / "out.pth", "no such checkpoint"),
         (tmp_path / "strange.pth", tmp_path, "does not say which config it is of"),
-        (tmp_path / "strange.pth", tmp_path / f"{MODEL}.pth", "publish it under the name of its own config"),
-        (trained, tmp_path / f"{other}.pth", f"which {other} needs"),
+        (tmp_path / "strange.pth", tmp_path / f"{MODEL}.pth", "keys missing"),
+        (trained, tmp_path / f"{other}.pth", f"it is no {other}: publish it under the name of its own config"),
+        (fewer, tmp_path / f"{MODEL}.pth", "weights for another number of classes"),
+        (more, tmp_path / f"{MODEL}.pth", "1 keys unexpected (refine_head.pos_mu)"),
     ):
         assert main(["publish", str(source), str(target)]) == 2
         assert expected in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["strange.pth"]
+    assert {path.name for path in tmp_path.iterdir()} == {"strange.pth", "fewer.pth", "more.pth"}

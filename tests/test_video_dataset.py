@@ -194,6 +194,19 @@ def test_partners_are_near_never_the_key_itself_and_share_a_track(labels: Path):
     assert seen == near | {(1, 0): {1}, (1, 1): {0}}
 
 
+@pytest.mark.parametrize(("indices", "kept"), [(3, [0, 1, 2]), (-2, [10, 11]), ([2, 5], [2, 6])])
+def test_a_part_of_the_keys_keeps_its_partners(labels: Path, indices: int | list[int], kept: list[int]):
+    """mmengine's ``indices`` choose keys; frame 4 has no object and is none."""
+    write_video(labels, "a", [[label("1")] if number != 4 else [] for number in range(12)])
+    dataset = pairs_of(labels, indices=indices)
+    assert len(dataset) == len(kept)
+    drawn = [[dataset.prepare_data(index) for _ in range(30)] for index in range(len(kept))]
+    for key, pairs in zip(kept, drawn, strict=True):
+        places = [pair["frame_id"] for pair in pairs if pair is not None]
+        assert {first for first, _ in places} == {key}
+        assert {second for _, second in places} == {n for n in range(12) if 0 < abs(n - key) <= 3 and n != 4}
+
+
 def test_a_pair_without_a_common_track_is_drawn_anew(labels: Path):
     write_video(labels, "a", [[label("1")], [label("2")]])
     write_video(labels, "b", [[label("1")], [label("1")]])

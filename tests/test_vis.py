@@ -447,6 +447,8 @@ def test_masks_of_two_sizes_cannot_stand_side_by_side(tmp_path: Path, capsys: py
         (["det", "--color-map", "-l", "l.json", "-i", ".", "-o", "o"], "no masks to paint"),
         (["tagging", "--color-map", "-l", "l.json", "-o", "o"], "no masks to paint"),
         (["det", "-l", "l.json", "-i", ".", "-o", "."], "would replace the originals"),
+        (["sem_seg", "-i", "none", "-c", ".", "-o", "."], "would replace the originals"),
+        (["sem_seg", "-l", ".", "--color-map", "-o", "."], "would replace the originals"),
     ],
 )
 def test_what_the_command_refuses(

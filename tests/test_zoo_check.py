@@ -20,10 +20,15 @@ import torch
 import yaml
 
 from bdd100k_models.cli import main
+from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.model import build_model
 from bdd100k_models.zoo.check import Checklist, CheckOptions, check_entry
+from bdd100k_models.zoo.check.entry import read_entry
 from bdd100k_models.zoo.check.report import ITEMS
+from bdd100k_models.zoo.check.write import write_rows
 from conftest import ROOT
 from contribution import NAME, Contribution, picture, write_zip
+from det_model import MODEL
 
 #: What hostile files try to create; no test may leave it behind.
 SENTINEL = Path(tempfile.gettempdir()) / "bdd100k-models-was-here"
@@ -77,6 +82,23 @@ def test_what_is_right_passes(contribution: Contribution, capsys: pytest.Capture
     row = next(line for line in output.splitlines() if line.startswith("| R-18 |"))
     assert f"[config](./configs/mini/{NAME}.py)" in row
     assert main([*arguments, "--strict"]) == 1
+
+
+def test_the_row_that_publish_writes_is_taken(contribution: Contribution, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "zoo", tmp_path / "root/zoo")
+    count = sum(
+        parameter.numel() for parameter in build_model(load_config(ROOT / f"det/configs/mini/{MODEL}.py")).parameters()
+    )
+    contribution.model["parameters"] = count
+    contribution.save()
+    report = check(contribution)
+    assert not any(item.problems for item in report.items.values())
+    written = write_rows(read_entry(contribution.folder / "entry.json"), tmp_path / "root")
+    assert f'"parameters": {count}' in written.read_text()
+    contribution.model["parameters"] = count + 1
+    contribution.save()
+    (problem,) = check(contribution).items["model"].problems
+    assert f"it has {count} parameters, not {count + 1}" in problem
 
 
 def test_the_checklist_is_json_for_scripts(contribution: Contribution, capsys: pytest.CaptureFixture[str]) -> None:

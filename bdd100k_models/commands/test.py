@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -186,10 +185,10 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
     config = load_config(path, parse_overrides(args.cfg_options))
     if args.aug_test:
         use_views(config)
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
 
     from bdd100k_models.engine import distributed
 
+    distributed.find_place(args.launcher, args.local_rank)
     device = distributed.choose_device(args.device)
     distributed.start(args.launcher, device)
     try:

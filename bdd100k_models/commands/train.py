@@ -100,8 +100,6 @@ def run(args: argparse.Namespace) -> int:
     task = get_task(args.task)
     if args.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.config import load_config, parse_overrides
     from bdd100k_models.engine.train import TrainOptions, run_training
@@ -110,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     path = resolve_config(task.name, args.config)
     config = load_config(path, parse_overrides(args.cfg_options))
     resume: bool | Path = bool(args.resume) if args.resume in (None, "auto") else Path(args.resume)
+    distributed.find_place(args.launcher, args.local_rank)
     device = distributed.choose_device(args.device)
     distributed.start(args.launcher, device)
     try:

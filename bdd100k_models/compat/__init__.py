@@ -11,9 +11,10 @@ def activate() -> None:
 
     Call it before importing ``mmdet``, ``mmseg``, ``mmpretrain`` or ``mmpose``. Safe to call again.
     """
-    from bdd100k_models.compat import imgaug, mmcv_ext, mmengine_load, xtcocotools
+    from bdd100k_models.compat import image_faults, imgaug, mmcv_ext, mmengine_load, xtcocotools
 
     mmcv_ext.install()
     mmengine_load.install()
     imgaug.install()
+    image_faults.install()
     xtcocotools.install()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +264,15 @@ class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
         self._keys = np.array([index for index, record in enumerate(records) if _tracks(record)], dtype=np.int64)
         if not len(self._keys):
             raise LabelError(f"{self.ann_file}: no frame has an object of the classes; training needs labelled frames")
+        return records
+
+    def _get_unserialized_subset(self, indices: Sequence[int] | int) -> list[Record]:
+        """Keep the key frames that mmengine's ``indices`` name; their partners may be any frames."""
+        if isinstance(indices, int):
+            self._keys = self._keys[:indices] if indices >= 0 else self._keys[indices:]
+        else:
+            self._keys = self._keys[np.asarray(indices, dtype=np.int64)]
+        records: list[Record] = self.data_list
         return records
 
     @force_full_init

@@ -99,7 +99,31 @@ def load_weights(model: nn.Module, path: Path, *, new_heads: bool = False) -> di
         CheckpointError: It cannot be read safely, or its keys or shapes are not the model's.
     """
     checkpoint = read_checkpoint(path)
-    state, meta = {current_key(key): value for key, value in checkpoint["state_dict"].items()}, checkpoint["meta"]
+    fill(model, checkpoint["state_dict"], checkpoint["meta"], path, new_heads=new_heads)
+    return dict(checkpoint["meta"])
+
+
+def fill(
+    model: nn.Module,
+    state_dict: Mapping[str, torch.Tensor],
+    meta: Mapping[str, Any],
+    path: Path,
+    *,
+    new_heads: bool = False,
+) -> None:
+    """Put weights into a model; every key must find its place.
+
+    Args:
+        model: The model.
+        state_dict: Tensors by their name, here or in the published zoo.
+        meta: What the checkpoint says of itself.
+        path: Where they are from, for messages.
+        new_heads: See :func:`load_weights`.
+
+    Raises:
+        CheckpointError: Keys or shapes are not the model's.
+    """
+    state = {current_key(key): value for key, value in state_dict.items()}
     if callable(rename := getattr(model, "map_keys", None)):
         state = rename(state)
     own = model.state_dict()
@@ -121,7 +145,6 @@ def load_weights(model: nn.Module, path: Path, *, new_heads: bool = False) -> di
             )
             + "; give the checkpoint of this config"
         )
-    return dict(meta)
 
 
 def _not_listed(keys: list[str], listed: Mapping[str, str]) -> list[str]:

@@ -18,6 +18,36 @@ Result = TypeVar("Result")
 
 _LEAST_THREADS = 2
 
+#: What starts processes for a launcher, and which variable it sets to a process's number.
+_STARTERS = {"slurm": ("srun", "SLURM_PROCID"), "mpi": ("mpirun", "OMPI_COMM_WORLD_LOCAL_RANK")}
+
+
+def find_place(launcher: str, local_rank: int = 0) -> None:
+    """Set the environment's ``LOCAL_RANK``, by which :func:`choose_device` and mmengine choose a process's GPU.
+
+    Args:
+        launcher: One of :data:`LAUNCHERS`.
+        local_rank: What older launchers say by a flag.
+
+    Raises:
+        InputError: The launcher's environment is missing.
+    """
+    if launcher in _STARTERS:
+        starter, variable = _STARTERS[launcher]
+        if variable not in os.environ:
+            raise InputError(
+                f"--launcher {launcher} is for processes started by {starter}, and there is no {variable}; start them "
+                f"with {starter}, or leave it out"
+            )
+        # as mmengine counts; a process that sees one GPU alone has the first
+        place = int(os.environ[variable]) % max(1, torch.cuda.device_count())
+        os.environ["LOCAL_RANK"] = str(place)
+    if launcher == "mpi" and "MASTER_ADDR" not in os.environ:
+        if os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") != os.environ.get("OMPI_COMM_WORLD_SIZE"):
+            raise InputError("--launcher mpi on several machines needs the first one's address: mpirun -x MASTER_ADDR")
+        os.environ["MASTER_ADDR"] = "127.0.0.1"
+    os.environ.setdefault("LOCAL_RANK", str(local_rank))
+
 
 def choose_device(name: str | None) -> torch.device:
     """Return the device to run on.
@@ -71,6 +101,8 @@ def start(launcher: str, device: torch.device) -> None:
     Raises:
         InputError: The launcher's environment is missing.
     """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if launcher == "none":
         return
     if launcher == "pytorch" and "RANK" not in os.environ:
@@ -79,8 +111,6 @@ def start(launcher: str, device: torch.device) -> None:
         )
     if launcher == "pytorch":
         # not mmengine's way, which asks for a GPU even for gloo
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     elif device.type == "cuda":
         dist.init_dist(launcher, backend="nccl")

@@ -8,9 +8,11 @@ from typing import Any
 from mmengine.dist import get_rank
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from bdd100k_models.engine.distributed import on_main
 from bdd100k_models.engine.fit import check_fit
+from bdd100k_models.engine.run_record import read_record, write_record
 from bdd100k_models.engine.sampling import set_generators
 
 _MIXING = ("Mosaic", "MixUp")
@@ -65,6 +67,30 @@ class IterationSeedHook(Hook):  # type: ignore[misc]
         """Set the generators."""
         # one number more than an image's, so that no image shares the state
         set_generators(runner.seed, 0, runner.iter, get_rank())
+
+
+@HOOKS.register_module()
+class MissedValidationHook(Hook):  # type: ignore[misc]
+    """Scores what a resumed run begins with, where the run before ended between its checkpoint and its score."""
+
+    priority = "LOWEST"
+
+    def before_train(self, runner: Runner) -> None:
+        """Validate if it was due at the resumed checkpoint and is not on record."""
+        loop, validation = runner.train_loop, runner.val_loop
+        by_epoch = isinstance(loop, EpochBasedTrainLoop)
+        done, last = (loop.epoch, loop.max_epochs) if by_epoch else (loop.iter, loop.max_iters)
+        if validation is None or not done:
+            return
+        scored = on_main(lambda: read_record(Path(runner.work_dir)).get("scored"))
+        if scored != runner.iter and done >= loop.val_begin and (done % loop.val_interval == 0 or done == last):
+            validation.run()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Put on record that this state was scored."""
+        if get_rank() == 0:
+            folder = Path(runner.work_dir)
+            write_record(folder, read_record(folder) | {"scored": runner.iter})
 
 
 class _Remover:

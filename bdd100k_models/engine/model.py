@@ -15,8 +15,10 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from bdd100k_models.engine.checkpoint import load_weights
-from bdd100k_models.errors import ConfigError
+from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.registry import enter_scope
+
+_NO_MEMORY = ("out of memory", "can't allocate", "is killed by signal: Killed", "Cannot allocate memory")
 
 
 def build_model(config: Config) -> nn.Module:
@@ -88,6 +90,26 @@ def inference_mode(device: torch.device, amp: bool) -> Iterator[None]:
     dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=amp):
         yield
+
+
+@contextlib.contextmanager
+def explain_memory(advice: str) -> Iterator[None]:
+    """Turn what PyTorch raises where memory runs out into one line that says what to do.
+
+    Raises:
+        InputError: The memory, or that of a process which prepares images, did not suffice.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise InputError(f"there is not enough memory ({str(error).split('. ', 1)[0][:120]}); {advice}") from error
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error of PyTorch means that memory ran out, also in a process that prepares images."""
+    return any(part in str(error) for part in _NO_MEMORY)
 
 
 def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import torch
 
-from bdd100k_models.engine.checkpoint import read_checkpoint
+from bdd100k_models.engine.checkpoint import fill, read_checkpoint
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import build_model
 from bdd100k_models.errors import CheckpointError, InputError
@@ -115,10 +115,11 @@ def _entry(
         if config is None:
             continue
         model = build_model(load_config(config))
-        if absent := sorted(model.state_dict().keys() - state.keys()):
-            raise CheckpointError(
-                f"{checkpoint}: has no {absent[0]}, which {stem} needs; publish it under the name of its own config"
-            )
+        try:
+            fill(model, state, {}, checkpoint)
+        except CheckpointError as error:
+            found = str(error).rpartition("; ")[0]
+            raise CheckpointError(f"{found}; it is no {stem}: publish it under the name of its own config") from None
         known = next((row for method in load_zoo(task) for row in method.models if row.name == stem), None)
         place = base_url.rstrip("/") + "/" if base_url else "weights/"
         links = dict(known.links if known else {})

@@ -62,10 +62,12 @@ def plan_batch(config: Config, processes: int, accumulate: Accumulate) -> BatchP
     """Decide in how many parts the batch of a step is computed.
 
     ``auto`` takes the number of parts whose total is nearest to ``auto_scale_lr.base_batch_size`` of the config, which
-    is the published images a GPU times GPUs; where the config has none, or accumulates itself, one part.
+    is the published images a GPU times GPUs; where the config has none, one part. A config that accumulates by itself
+    says how many parts there are.
 
     Args:
-        config: The config; ``train_dataloader.batch_size`` is what a process has memory for.
+        config: The config; ``train_dataloader.batch_size`` is what a process has memory for. Loses
+            ``optim_wrapper.accumulative_counts``, whose work the parts do.
         processes: How many processes take part.
         accumulate: What was asked for.
 
@@ -74,12 +76,15 @@ def plan_batch(config: Config, processes: int, accumulate: Accumulate) -> BatchP
     """
     part = int(config.train_dataloader.batch_size)
     published = config.get("auto_scale_lr", {}).get("base_batch_size")
+    own = int(config.optim_wrapper.pop("accumulative_counts", 1))
     if isinstance(accumulate, int):
         if accumulate < 1:
             raise InputError(f"--accumulate must be auto, off or a number from 1, not {accumulate}")
         parts = accumulate
-    elif accumulate == "off" or published is None or config.optim_wrapper.get("accumulative_counts", 1) > 1:
+    elif accumulate == "off":
         parts = 1
+    elif own > 1 or published is None:
+        parts = own
     else:
         parts = max(1, round(published / (part * processes)))
     return BatchPlan(part, parts, processes, published)
@@ -161,7 +166,7 @@ def wrap_for_running(config: Config, validate: bool, metric: str | None) -> None
         checkpoint.save_best, checkpoint.rule = metric, "greater"
     if "visualizer" in config:
         config.visualizer.pop("name", None)  # named after the run: another run in this process would log to its folder
-    own = [{"type": "FitCheckHook"}, {"type": "IterationSeedHook"}]
+    own = [{"type": "FitCheckHook"}, {"type": "IterationSeedHook"}, {"type": "MissedValidationHook"}]
     config.custom_hooks = [*(config.get("custom_hooks") or []), *own]
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
@@ -37,6 +38,13 @@ class TrainingRunner(Runner):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise output_error(path, error, resumable=True) from None
+
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Seed everything; what has no deterministic kernel on a GPU, PyTorch names in a warning."""
+        super().set_randomness(seed, diff_rank_seed, deterministic)
+        if deterministic and torch.cuda.is_available():
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as cuBLAS asks for
+            torch.use_deterministic_algorithms(True, warn_only=True)
 
     def dump_config(self) -> None:
         """Write nothing: the run's folder gets the recipe without what this project's runner adds to it."""

@@ -19,7 +19,7 @@ from bdd100k_models.datasets.images import ImageSet
 from bdd100k_models.datasets.loader import Batch, InferenceImages, Regions, load_batches
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.checkpoint import file_digest
-from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepare_model
+from bdd100k_models.engine.model import explain_memory, inference_mode, predict_in_parts, prepare_model
 from bdd100k_models.engine.shards import ERRORS_FILE, Problem, RunIdentity, Shards, ShardWriter, write_problems
 from bdd100k_models.engine.sharing import share_work
 from bdd100k_models.errors import InputError
@@ -149,7 +149,9 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
     dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
-    with shards.writer(distributed.rank()) as writer, _gallery(task, images, options) as gallery:
+    advice = "take fewer images at once (--batch-size); the same command goes on with --resume"
+    files = shards.writer(distributed.rank())
+    with explain_memory(advice), files as writer, _gallery(task, images, options) as gallery:
         processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
     seconds = time.monotonic() - started
     distributed.barrier()

@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.model import explain_memory
 from bdd100k_models.engine.precision import set_precision
 from bdd100k_models.engine.recipe import (
     Accumulate,
@@ -27,7 +28,14 @@ from bdd100k_models.engine.recipe import (
     set_tensorboard,
     wrap_for_running,
 )
-from bdd100k_models.engine.run_record import check_resumable, newest_checkpoint, now, versions, write_record
+from bdd100k_models.engine.run_record import (
+    check_resumable,
+    newest_checkpoint,
+    now,
+    read_record,
+    versions,
+    write_record,
+)
 from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.errors import ConfigError, DownloadError, MissingFileError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
@@ -94,6 +102,8 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         LabelError, MissingFileError: The data set is not there or does not fit.
         CheckpointError: What to start or resume from cannot be used.
         TrainingError: The loss became no number.
+        ImageError: An image cannot be read.
+        InputError: The memory does not suffice.
         OutputError: The folder cannot be written.
     """
     make_folder(options.work_dir)
@@ -101,9 +111,10 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         distributed.set_cpu_threads()
     plan = _apply(config, options)
     enter_scope(config.get("default_scope"))
-    with _explained(config, options):
+    advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"
+    with explain_memory(advice), _explained(config, options):
         runner = TrainingRunner.from_cfg(config)
-        record = _begin_record(runner, options, plan)
+        _begin_record(runner, options, plan)
         if config.resume:
             _keep_weights(runner.model)  # those of the checkpoint come later: nothing need be fetched
         elif options.weights is not None:
@@ -118,7 +129,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         score = runner.message_hub.runtime_info.get("best_score")
         outcome = {"finished": now(), "iterations": runner.iter, "checkpoint": newest.name}
         outcome |= {"best": Path(best).name, "best_score": score} if best else {}
-        write_record(options.work_dir, record | outcome)
+        write_record(options.work_dir, read_record(options.work_dir) | outcome)
     return newest
 
 
@@ -129,10 +140,10 @@ def _explained(config: Config, options: TrainOptions) -> Iterator[None]:
         yield
     except ZooError as error:
         raise _without_trace(error) from None
-    except urllib.error.URLError as error:
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         names = ", ".join(str(part["checkpoint"]) for part in _pretrained(config.model))
         raise DownloadError(
-            f"the backbone's weights ({names}) cannot be fetched ({error.reason}); "
+            f"the backbone's weights ({names}) cannot be fetched ({getattr(error, 'reason', error)}); "
             "start from weights with --checkpoint FILE, or set model.backbone.init_cfg.checkpoint=FILE by --cfg-options"
         ) from None
     except (KeyError, TypeError, AssertionError, ValueError) as error:
@@ -236,8 +247,8 @@ def _resume_from(options: TrainOptions) -> Path | None:
     return newest
 
 
-def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan) -> dict[str, Any]:
-    """Write what is known of the run at its start, and return it."""
+def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan) -> None:
+    """Write what is known of the run at its start."""
     device = torch.cuda.get_device_name(options.device) if options.device.type == "cuda" else "cpu"
     record = {
         "started": now(),
@@ -248,8 +259,8 @@ def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan
         "versions": versions(),
     }
     if distributed.rank() == 0:
-        write_record(options.work_dir, record)
-    return record
+        before = read_record(options.work_dir) if options.resume else {}
+        write_record(options.work_dir, record | {key: before[key] for key in before if key == "scored"})
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:

@@ -18,7 +18,7 @@ from torch import nn
 from bdd100k_models.datasets.loader import Batch, Preparation
 from bdd100k_models.datasets.person_boxes import PersonBox, as_regions, boxes_of_frames
 from bdd100k_models.engine.distributed import choose_device
-from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepare_model
+from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepare_model, ran_out_of_memory
 from bdd100k_models.engine.test import REGIONS_AT_ONCE, format_of
 from bdd100k_models.engine.weights import find_weights
 from bdd100k_models.errors import ImageError, InputError
@@ -324,7 +324,7 @@ def _own_tracker(network: nn.Module) -> nn.Module:
 def _explain(error: Exception, model: str, pictures: Sequence[Picture]) -> Exception:
     """Return what to raise for an error in a network: of memory, or which pictures it could not take."""
     reason = str(error).split("\n", 1)[0][:160]
-    if "out of memory" in reason or "can't allocate" in reason:
+    if ran_out_of_memory(error):
         return InputError(f"{model}: not enough memory for {len(pictures)} pictures at once ({reason})")
     sizes = ", ".join(f"{picture.name} ({picture.size[1]}x{picture.size[0]})" for picture in pictures[:3])
     return ImageError(f"{sizes}: {model} cannot take such a picture ({reason})")

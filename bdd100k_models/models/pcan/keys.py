@@ -26,9 +26,6 @@ RENAMINGS: tuple[Renaming, ...] = (
     *ORIGINAL.renamings,
 )
 
-#: Keys of the original that have no place here, with the reason: there are none.
-DROPPED: Mapping[str, str] = {}
-
 
 def map_key(key: str) -> str:
     """Return the name here of a tensor of the original; names of this model stay as they are."""

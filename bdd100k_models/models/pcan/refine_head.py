@@ -8,6 +8,7 @@ import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.registry import MODELS
+from mmengine import dist
 from torch import Tensor
 from torch.nn import functional
 
@@ -64,9 +65,10 @@ class PrototypeRefineHead(FCNMaskHead):
         return PrototypePair(self.pos_mu, self.neg_mu)
 
     def move_prototypes(self, prototypes: PrototypePair) -> None:
-        """Keep prototypes as the trained ones; for training."""
-        self.pos_mu.copy_(prototypes.positive)
-        self.neg_mu.copy_(prototypes.negative)
+        """Keep prototypes as the trained ones, of several processes their mean; for training."""
+        for own, moved in zip(self.prototypes, prototypes, strict=True):
+            own.copy_(moved)
+            dist.all_reduce(own, op="mean")
 
     def forward(
         self,

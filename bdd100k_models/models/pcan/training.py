@@ -12,6 +12,7 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor
 
 from bdd100k_models.models.pcan.pairs import match_same_track, sample_regions
+from bdd100k_models.models.qdtrack.qdtrack import take_frames
 
 
 class Positives(NamedTuple):
@@ -48,7 +49,7 @@ def mask_loss(model: Any, inputs: Tensor, data_samples: list[TrackDataSample]) -
     frames = [sample.get_key_frames()[0] for sample in data_samples]
     truth = [frame.gt_instances for frame in frames]
     with torch.no_grad():
-        features, samples = _sample(model.detector, _images(inputs, data_samples, "key_frames_inds"), frames, True)
+        features, samples = _sample(model.detector, take_frames(inputs, data_samples, "key_frames_inds"), frames, True)
         roi_features = _mask_features(roi_head, features, samples)
     drawn = roi_head.mask_head(roi_features)
     losses: dict[str, Tensor] = roi_head.mask_head.loss_and_target(drawn, samples, truth, roi_head.train_cfg)[
@@ -72,13 +73,14 @@ def refine_loss(model: Any, inputs: Tensor, data_samples: list[TrackDataSample])
     keys = [sample.get_key_frames()[0] for sample in data_samples]
     references = [sample.get_ref_frames()[0] for sample in data_samples]
     with torch.no_grad():
-        key = _positives(model, _images(inputs, data_samples, "key_frames_inds"), keys, True)
-        reference = _positives(model, _images(inputs, data_samples, "ref_frames_inds"), references, False)
+        key = _positives(model, take_frames(inputs, data_samples, "key_frames_inds"), keys, True)
+        reference = _positives(model, take_frames(inputs, data_samples, "ref_frames_inds"), references, False)
         targets = head.get_targets(key.samples, [frame.gt_instances for frame in keys], roi_head.train_cfg)
         chosen, features, logits = _pair(key, reference)
         labels = key.labels[chosen]
         rows = torch.arange(len(chosen), device=chosen.device)
     if not len(chosen):
+        head.move_prototypes(head.prototypes)  # other processes wait for this one's
         return {"loss_refine": sum(parameter.sum() * 0 for parameter in head.parameters())}
     refined, moved = head(
         key.features[chosen], key.logits[chosen, labels][:, None], features, logits[rows, labels][:, None]
@@ -86,12 +88,6 @@ def refine_loss(model: Any, inputs: Tensor, data_samples: list[TrackDataSample])
     head.move_prototypes(moved)
     loss: Tensor = head.loss_mask(refined, targets[chosen], torch.zeros_like(labels))
     return {"loss_refine": loss}
-
-
-def _images(inputs: Tensor, data_samples: list[TrackDataSample], which: str) -> Tensor:
-    """Take the key or the reference frame out of each pair: (B, 3, H, W)."""
-    indices = [sample.get(which)[0] for sample in data_samples]
-    return inputs[torch.arange(len(inputs)), indices]
 
 
 def _sample(

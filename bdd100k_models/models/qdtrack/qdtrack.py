@@ -124,8 +124,8 @@ class BoxQDTrack(QDTrack):
         """
         keys = [sample.get_key_frames()[0] for sample in data_samples]
         references = [sample.get_ref_frames()[0] for sample in data_samples]
-        key_features = self.detector.extract_feat(_frames(inputs, data_samples, "key_frames_inds"))
-        reference_features = self.detector.extract_feat(_frames(inputs, data_samples, "ref_frames_inds"))
+        key_features = self.detector.extract_feat(take_frames(inputs, data_samples, "key_frames_inds"))
+        reference_features = self.detector.extract_feat(take_frames(inputs, data_samples, "ref_frames_inds"))
         losses, proposals = self._detector_loss(key_features, keys)
         reference_proposals = self._propose(reference_features, references)
         losses.update(
@@ -202,7 +202,7 @@ class OneStageQDTrack(BoxQDTrack):
         return proposals
 
 
-def _frames(inputs: Tensor, data_samples: list[TrackDataSample], which: str) -> Tensor:
+def take_frames(inputs: Tensor, data_samples: list[TrackDataSample], which: str) -> Tensor:
     """Take the key or the reference frame out of each pair: (B, 3, H, W)."""
     indices = [sample.get(which)[0] for sample in data_samples]
     return inputs[torch.arange(len(inputs)), indices]

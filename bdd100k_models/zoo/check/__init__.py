@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from bdd100k_models.engine.weightless import count_parameters
 from bdd100k_models.errors import ConfigError, DownloadError, LabelError, MissingFileError, ZooError
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import Options, evaluate
@@ -163,10 +164,13 @@ class _ModelCheck:
             self._fail("config", f"load_from is {config.get('load_from')!r}, not the link to the weights")
         self.report.start("model")
         try:
-            return model_of(config, self.task)
+            model = model_of(config, self.task)
         except ConfigError as error:
             self._fail("model", error)
             return None
+        if self.model.parameters not in (None, count := count_parameters(model)):
+            self._fail("model", f"it has {count} parameters, not {self.model.parameters}")
+        return model
 
     def _check_weights(self, model: torch.nn.Module | None) -> None:
         weights, md5_file = self._find("weights"), self._find("md5")

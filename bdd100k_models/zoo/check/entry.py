@@ -39,11 +39,12 @@ _PLACEHOLDERS = {"todo", "tbd", "n/a", "none", "-", "...", "put your abstract he
 
 
 class EntryModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A row as it is handed in; see :class:`bdd100k_models.zoo.records.Model`."""
+    """A row as it is handed in, or as ``publish`` writes it; see :class:`bdd100k_models.zoo.records.Model`."""
 
     name: str = ""
     columns: dict[str, str] = {}
     links: dict[str, str] = {}
+    parameters: int | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +67,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fields: dict[str, Any] = {
             name: getattr(self, name) for name in self.__struct_fields__ if name not in ("task", "models")
         }
-        models = [Model(model.name, model.columns, model.links) for model in self.models]
+        models = [Model(model.name, model.columns, model.links, model.parameters) for model in self.models]
         return Method(**fields, models=models)
 
 

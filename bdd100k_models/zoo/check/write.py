@@ -39,7 +39,7 @@ def write_rows(entry: Entry, root: Path) -> Path:
         raise InputError(f"{path}: has a row {twice[0]}; it may have been written before")
     content = json.loads(path.read_bytes())
     rows: list[dict[str, Any]] = [
-        {"name": model.name, "columns": model.columns, "links": model.links} for model in entry.models
+        {key: value for key, value in msgspec.to_builtins(model).items() if value is not None} for model in entry.models
     ]
     same = next((i for i, method in enumerate(methods) if method.is_ours and method.method == entry.method), None)
     if same is None:
