@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -26,7 +27,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the line breaks of examples and gives flags room."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32, width=min(110, int(os.environ.get("COLUMNS", "110"))))
+        super().__init__(prog, max_help_position=32, width=min(110, shutil.get_terminal_size((110, 24)).columns))
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -20,3 +20,17 @@ def expand_user(path: str) -> Path:
     with contextlib.suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file; what cannot be looked at, or has an impossible name, is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_file()
+    return False
+
+
+def is_dir(path: Path) -> bool:
+    """Tell whether there is a folder; see :func:`is_file`."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_dir()
+    return False

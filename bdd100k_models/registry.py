@@ -10,6 +10,7 @@ import uuid
 
 from bdd100k_models import compat
 from bdd100k_models.compat.import_notes import without_import_remarks
+from bdd100k_models.errors import ConfigError
 
 compat.activate()
 
@@ -48,7 +49,14 @@ def enter_scope(scope: str | None) -> None:
 
     scope = scope or DEFAULT_SCOPE
     with without_import_remarks():
-        importlib.import_module(f"{scope}.datasets")
+        try:
+            importlib.import_module(f"{scope}.datasets")
+        except ModuleNotFoundError as error:
+            if error.name != scope:
+                raise
+            raise ConfigError(
+                f"{scope} is not installed, which this model needs; pip install --no-deps -r requirements.txt"
+            ) from None
         for module in _ADDITIONS.get(scope, ()):
             importlib.import_module(module)
     current = DefaultScope.get_current_instance()

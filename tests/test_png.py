@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -62,6 +64,24 @@ def test_a_gray_with_a_transparent_value() -> None:
     Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(file, "PNG", transparency=5)
     decoded = png.decode_png(file.getvalue())
     assert decoded is not None and decoded.shape[:2] == (3, 4)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_few_bits_are_read_as_pillow_reads_them(depth: int) -> None:
+    values = np.random.default_rng(0).integers(0, 2**depth, (9, 20), dtype=np.uint8)
+    packed = np.packbits(np.unpackbits(values[..., None], axis=2)[..., -depth:].reshape(9, -1), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in (
+        (b"IHDR", struct.pack(">IIBBBBB", 20, 9, depth, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ):
+        data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    decoded = png.decode_png(data)
+    assert decoded is not None and decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, np.asarray(Image.open(io.BytesIO(data)), np.uint8))
+    assert len(np.unique(decoded)) == 2**depth
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA"])

@@ -295,6 +295,15 @@ def points(page: Page) -> int:
     return page.evaluate(script)
 
 
+@pytest.mark.parametrize("task", ["mot", "sem_seg", "det"])
+def test_the_page_of_a_task_filters_by_backbone(page: Page, origin: str, task: str) -> None:
+    page.goto(f"{origin}/{task}/index.html")
+    entries = [entry for entry in all_entries() if entry.task.name == task]
+    for backbone in sorted({entry.backbone for entry in entries})[:3]:
+        page.get_by_label("Backbone", exact=True).select_option(backbone)
+        assert total(page) == sum(entry.backbone == backbone for entry in entries)
+
+
 def test_search_sort_filter_and_plot(page: Page, origin: str) -> None:
     page.goto(f"{origin}/index.html")
     assert total(page) == len(all_models())

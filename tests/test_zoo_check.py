@@ -101,6 +101,23 @@ def test_the_row_that_publish_writes_is_taken(contribution: Contribution, tmp_pa
     assert f"it has {count} parameters, not {count + 1}" in problem
 
 
+def test_rows_of_one_entry_have_the_same_columns(contribution: Contribution) -> None:
+    contribution.entry["models"].append(json.loads(json.dumps(contribution.model)))
+    contribution.entry["models"][1]["columns"]["Tricks"] = "x"
+    contribution.save()
+    assert any("has other columns than" in problem for problem in check(contribution).items["columns"].problems)
+    contribution.entry["models"].reverse()
+    contribution.save()
+    assert any("has other columns than" in problem for problem in check(contribution).items["columns"].problems)
+
+
+def test_names_that_no_file_can_have_are_told(contribution: Contribution) -> None:
+    contribution.model["name"] = "a" * 300
+    contribution.model["links"]["weights"] = "https://models.example.org/" + "b" * 300 + ".pth"
+    contribution.save()
+    assert check(contribution).items["names"].problems
+
+
 def test_the_checklist_is_json_for_scripts(contribution: Contribution, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "check", str(contribution.folder / "entry.json"), "--offline", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)

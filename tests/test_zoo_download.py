@@ -169,6 +169,15 @@ def test_redirects_are_followed(server: Server) -> None:
     assert_whole(download.weights_file(server.url))
 
 
+@pytest.mark.parametrize("place", ["http://[", "http://a:b/x.pth"])
+def test_a_redirection_to_no_address_is_told(server: Server, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    server.behaviour = lambda handler, data: handler.answer(302, b"", {"Location": place}) or True
+    with pytest.raises(DownloadError, match="not a usable address"):
+        download.weights_file(server.url)
+    with pytest.raises(DownloadError, match="not a usable address"):
+        download.weights_file("http://[x/a.pth")
+
+
 def test_mirrors_come_first_and_a_404_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     root = server.address
     server.files[f"/second/{PATH}"] = DATA

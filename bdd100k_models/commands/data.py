@@ -122,6 +122,9 @@ def run(args: argparse.Namespace) -> int:
     tasks = args.tasks or [*IMAGE_TASKS, *VIDEO_TASKS]
     if unknown := set(tasks) - {*IMAGE_TASKS, *VIDEO_TASKS}:
         raise InputError(f"there is no task {min(unknown)!r}; the tasks are {', '.join((*IMAGE_TASKS, *VIDEO_TASKS))}")
+    for option, counts, known in (("--val", pictures, IMAGE_TASKS), ("--val-videos", videos, VIDEO_TASKS)):
+        if any(counts.values()) and not set(tasks) & set(known):
+            raise InputError(f"{option} and its like need one of {', '.join(known)} among --tasks")
     force = args.force
     draw_videos = partial(generate_videos, frames=args.frames)
     for draw, counts, known in ((generate, pictures, IMAGE_TASKS), (draw_videos, videos, VIDEO_TASKS)):

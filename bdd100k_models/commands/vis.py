@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,18 +151,24 @@ def _overlays(task: Task, args: argparse.Namespace) -> tuple[Sequence[Any], Call
 
 
 def _drawings(task: Task, args: argparse.Namespace) -> tuple[Sequence[Any], Callable[[Any], Drawn]]:
+    from bdd100k_models.formats.files import keep_originals
     from bdd100k_models.inference.labels import find_labels
     from bdd100k_models.visualization.jobs import draw_job, make_jobs
 
     labels = args.labels or _labels_of_split(task, args)
     images = _first(find_labels(labels, task), args.num_samples)
+    options = _options(task, args)
+    if options.images is not None:
+        read = {options.images, *(options.images / (image.video or "") for image in images)}
+        keep_originals(read, {(args.output / image.place).parent for image in images}, "-o")
     right = _labels_of_split(task, args) if args.beside_labels else args.beside
     others = None if right is None else find_labels(right, task)
-    titles = (labels.name, right.name) if right is not None else ("", "")
-    return make_jobs(images, others, _options(task, args, titles)), draw_job
+    if right is not None:
+        options = replace(options, titles=(labels.name, right.name))
+    return make_jobs(images, others, options), draw_job
 
 
-def _options(task: Task, args: argparse.Namespace, titles: tuple[str, str]) -> DrawOptions:
+def _options(task: Task, args: argparse.Namespace) -> DrawOptions:
     from bdd100k_models.visualization.jobs import DrawOptions
 
     needs_images = not args.color_map
@@ -174,7 +181,6 @@ def _options(task: Task, args: argparse.Namespace, titles: tuple[str, str]) -> D
         threshold=args.threshold,
         colours=args.color_map,
         movies=args.movies,
-        titles=titles,
     )
 
 

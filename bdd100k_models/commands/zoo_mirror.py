@@ -111,6 +111,8 @@ def _print(report: object, *, shown: bool) -> None:
             print(f"{path}: {reason}")
         if len(report.lacks) > _LACKS_SHOWN:
             print(f"... and {len(report.lacks) - _LACKS_SHOWN} more; --json has all")
+        if report.lacks:
+            print("remove what is damaged, then make the mirror again: what is there is kept")
     there = report.kept + len(report.fetched)
     size = f" ({report.size / 2**20:.1f} MiB)" if report.size else ""
     print(f"{there} of {report.wanted} files are there{size}, {len(report.fetched)} came now, {len(report.lacks)} lack")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from kornia_rs import io as rust
 from PIL import Image
 
@@ -17,10 +18,11 @@ from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.images import open_image, remarks_on
 from bdd100k_models.datasets.video_images import frames_by_video
 from bdd100k_models.errors import ImageError, LabelError, MissingFileError
-from bdd100k_models.formats.bitmask import check_classes, read_mask, read_packed
+from bdd100k_models.formats.bitmask import check_classes, read_mask, read_packed, unpack
+from bdd100k_models.formats.rle import decode_runs
 from bdd100k_models.formats.scalabel import Frame, Label
 from bdd100k_models.formats.stream import stream_frames
-from bdd100k_models.tasks import IMAGE_SIZE, TAGS, TASKS
+from bdd100k_models.tasks import IMAGE_SIZE, JOINTS, TAGS, TASKS
 
 #: Tasks that refuse labels of categories which they do not know; the others leave them out, as the official tool does.
 _STRICT = frozenset({"det", "ins_seg", "pose", "mot", "mots"})
@@ -121,7 +123,19 @@ def _inspect_mask(job: Job) -> Inspection:
     highest = int(packed.view(np.uint8).reshape(*size, 4)[..., 2].max(initial=0))
     if highest > count:
         return Inspection((("classes", f"category {highest}; the categories are 1 to {count}"),), size)
+    if twice := _ids_of_two_categories(packed):
+        return Inspection((("classes", f"object {twice[0]} has pixels of different categories"),), size)
     return Inspection(size=size)
+
+
+def _ids_of_two_categories(packed: npt.NDArray[np.uint32]) -> list[int]:
+    """Return the objects of a bitmask whose pixels are of more than one category."""
+    flat = packed.ravel()
+    begins = np.flatnonzero(flat[1:] != flat[:-1]) + 1  # of runs, which are few, as sorting all pixels would take long
+    found = unpack(flat[np.concatenate([[0], begins])[: len(flat)]])
+    pairs = np.unique(np.stack([found.ids, found.category]), axis=1)
+    ids, counts = np.unique(pairs[0], return_counts=True)
+    return [int(number) for number in ids[(counts > 1) & (ids > 0)]]
 
 
 def _inspect_header(job: Job) -> Inspection:
@@ -191,6 +205,13 @@ def _label_problems(label: Label, task: str) -> Iterator[str]:
         yield f"the box ends before it begins ({box.x1:g}, {box.y1:g}, {box.x2:g}, {box.y2:g})"
     if label.rle is not None and tuple(label.rle.size) != IMAGE_SIZE:
         yield f"the mask has {_other_size(label.rle.size[1], label.rle.size[0])}"
+    elif label.rle is not None:
+        try:
+            decode_runs(label.rle, "the mask")
+        except LabelError as error:
+            yield str(error)
+    if task == "pose" and label.graph is not None and len(label.graph.nodes) != len(JOINTS):
+        yield f"{len(label.graph.nodes)} joints instead of {len(JOINTS)}"
 
 
 def _other_size(width: int, height: int) -> str:

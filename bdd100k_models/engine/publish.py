@@ -122,12 +122,18 @@ def _entry(
             raise CheckpointError(f"{found}; it is no {stem}: publish it under the name of its own config") from None
         known = next((row for method in load_zoo(task) for row in method.models if row.name == stem), None)
         place = base_url.rstrip("/") + "/" if base_url else "weights/"
-        links = dict(known.links if known else {})
-        links |= {
+        # scores and files of the published weights are not those of these
+        columns = {name: cell for name, cell in known.columns.items() if _is_recipe(name)} if known else {}
+        links = {
             "config": f"./{config.relative_to(resource_root() / task).as_posix()}",
             "weights": f"{place}{stem}.pth",
             "md5": f"{place}{stem}.md5",
         }
         count = sum(parameter.numel() for parameter in model.parameters())
-        return task, Model(stem, dict(known.columns if known else {}), links, count)
+        return task, Model(stem, columns, links, count)
     return None, None
+
+
+def _is_recipe(column: str) -> bool:
+    """Tell a column that says how a model was trained from one of its scores."""
+    return not column.endswith(("-val", "-test"))

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from bdd100k_models.errors import OutputError
+from bdd100k_models.errors import ConfigError, OutputError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
 
 _FOLDER = ".unfinished"
@@ -50,6 +50,15 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
         write_bytes(path, msgspec.json.format(msgspec.json.encode(problems), indent=1))
     else:
         path.unlink(missing_ok=True)
+
+
+def read_problems(path: Path) -> list[Problem]:
+    """Read what :func:`write_problems` wrote; nothing where there is no file.
+
+    Raises:
+        OSError, msgspec.DecodeError: It cannot be read.
+    """
+    return msgspec.json.decode(path.read_bytes(), type=list[Problem]) if path.is_file() else []
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
@@ -138,6 +147,7 @@ class Shards:
 
         Raises:
             OutputError: An image has no record.
+            ConfigError: What the model said of an image are no numbers.
         """
         offsets: list[tuple[Path, int] | None] = [None] * self.count
         for path, offset, entry in self._entries():
@@ -158,7 +168,7 @@ class Shards:
                 entry = decoder.decode(files[path].readline())
                 if entry.problem is not None:
                     problems.append(entry.problem)
-                yield names[index], record_decoder.decode(entry.record)
+                yield names[index], _decode(record_decoder, entry.record, names[index])
 
     def remove(self) -> None:
         """Delete the shards, once the final file stands."""
@@ -183,6 +193,15 @@ class Shards:
 
 def _is_done(entry: Entry) -> bool:
     return entry.problem is None or entry.problem.predicted
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], record: msgspec.Raw, name: str) -> Any:
+    try:
+        return decoder.decode(record)
+    except msgspec.ValidationError:  # JSON has no word for what is no number
+        raise ConfigError(
+            f"{name}: the model's predictions are no finite numbers; look at its weights, or leave out --amp"
+        ) from None
 
 
 class ShardWriter:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -20,17 +21,25 @@ from bdd100k_models.datasets.loader import Batch, InferenceImages, Regions, load
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.checkpoint import file_digest
 from bdd100k_models.engine.model import explain_memory, inference_mode, predict_in_parts, prepare_model
-from bdd100k_models.engine.shards import ERRORS_FILE, Problem, RunIdentity, Shards, ShardWriter, write_problems
+from bdd100k_models.engine.shards import (
+    ERRORS_FILE,
+    Problem,
+    RunIdentity,
+    Shards,
+    ShardWriter,
+    read_problems,
+    write_problems,
+)
 from bdd100k_models.engine.sharing import share_work
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.formats.results import get_format
-from bdd100k_models.formats.results.base import ResultFormat
+from bdd100k_models.formats.results.base import IMAGE_OUTPUTS, ResultFormat
 from bdd100k_models.progress import ProgressBar
 from bdd100k_models.tasks import IMAGE_SIZE, Task
-from bdd100k_models.visualization.gallery import Gallery
+from bdd100k_models.visualization.gallery import Gallery, is_drawn
 
-_FINISHED_FILE = "run.json"
+_FINISHED_FILE = "finished.json"
 #: Regions of an image a forward pass, of the original too.
 REGIONS_AT_ONCE = 32
 
@@ -120,7 +129,7 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
         The report on rank 0, None on the others.
 
     Raises:
-        InputError: ``resume`` was asked for in a folder with another run's results.
+        InputError: ``resume`` was asked for in a folder with another run's results, or two images would share a file.
         ConfigError, CheckpointError: The model cannot be built or filled.
         OutputError: The results cannot be written; what was written before is kept and can be resumed.
     """
@@ -128,9 +137,13 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
         raise InputError(f"--batch-size must be at least 1, not {options.batch_size}")
     distributed.set_cpu_threads()
     result_format = format_of(task, config, options.outputs)
+    if options.show_dir is not None or set(result_format.outputs) & set(IMAGE_OUTPUTS):
+        _refuse_equal_stems(images)
     shards = Shards(options.out_dir, len(images.items))
     identity = _identity(task, config, images, options, result_format)
-    if options.resume and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
+    # what is drawn or pickled is not kept, so it is made again
+    complete = options.resume and options.show_dir is None and options.raw_file is None
+    if complete and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
         return finished if distributed.rank() == 0 else None
     # the model first: a mistake in it must not cost what an earlier run left unfinished
     model = prepare_model(
@@ -145,7 +158,7 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
 
         model = MotionTracking(model, options.tracker)
     pipeline = config.test_dataloader.dataset.pipeline
-    done = distributed.on_main(lambda: _prepare_output(shards, identity, options))
+    done = distributed.on_main(lambda: _prepare_output(shards, identity, images, options))
     mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
     dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
@@ -219,14 +232,25 @@ def _merge(
     write_problems(options.out_dir / ERRORS_FILE, problems)
     finished = {"version": __version__, "identity": msgspec.to_builtins(identity), "labels": labels}
     write_bytes(options.out_dir / _FINISHED_FILE, msgspec.json.format(msgspec.json.encode(finished), indent=1))
-    shards.remove()
+    if all(problem.predicted for problem in problems):  # else --resume does the others again, once they are mended
+        shards.remove()
     return TestReport(
         result=result_format.result_path(options.out_dir), images=len(names), labels=labels, problems=problems
     )
 
 
-def _prepare_output(shards: Shards, identity: RunIdentity, options: TestOptions) -> set[int]:
+def _refuse_equal_stems(images: ImageSet) -> None:
+    """Refuse images that differ in their suffix alone, where each has files of its own."""
+    stems = Counter(PurePath(item.name).with_suffix("").as_posix() for item in images.items)
+    for item in images.items:
+        if stems[PurePath(item.name).with_suffix("").as_posix()] > 1:
+            raise InputError(f"{item.name}: another image has this name with another suffix; rename one of them")
+
+
+def _prepare_output(shards: Shards, identity: RunIdentity, images: ImageSet, options: TestOptions) -> set[int]:
     make_folder(options.out_dir)
+    # from now on files of an earlier run may be replaced
+    (options.out_dir / _FINISHED_FILE).unlink(missing_ok=True)
     earlier = shards.identity()
     if not options.resume or earlier is None:
         shards.start(identity)
@@ -237,22 +261,25 @@ def _prepare_output(shards: Shards, identity: RunIdentity, options: TestOptions)
             "use another --format-dir, or leave out --resume to begin anew"
         )
     shards.repair()
-    return shards.done()
+    done = shards.done()
+    return done if options.show_dir is None else {index for index in done if is_drawn(images, index, options.show_dir)}
 
 
 def _finished_report(
     out_dir: Path, identity: RunIdentity, result_format: ResultFormat, count: int
 ) -> TestReport | None:
-    """Return the report of an equal run that is already complete, if there is one without failed images."""
+    """Return the report of an equal run that is already complete, if there is one and no image failed."""
     results = [result_format.result_path(out_dir, output) for output in result_format.outputs]
     try:
         finished = msgspec.json.decode((out_dir / _FINISHED_FILE).read_bytes())
         earlier = msgspec.convert(finished["identity"], RunIdentity)
-    except (FileNotFoundError, msgspec.DecodeError, KeyError, TypeError):
+        problems = read_problems(out_dir / ERRORS_FILE)
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
         return None
-    if not all(path.exists() for path in results) or identity.difference(earlier) or (out_dir / ERRORS_FILE).exists():
+    failed = not all(problem.predicted for problem in problems)
+    if failed or identity.difference(earlier) or not all(path.exists() for path in results):
         return None
-    return TestReport(result=results[0], images=count, labels=int(finished["labels"]))
+    return TestReport(result=results[0], images=count, labels=int(finished["labels"]), problems=problems)
 
 
 def _identity(
@@ -263,7 +290,11 @@ def _identity(
         names.update(f"{item.name}\n".encode())
         if options.regions is not None:
             names.update(f"{[_plain(region) for region in options.regions.get(item.name, ())]}\n".encode())
-    description = {"model": config.model, "pipeline": config.test_dataloader.dataset.pipeline}
+    description = {
+        "model": config.model,
+        "pipeline": config.test_dataloader.dataset.pipeline,
+        "format": (config.get("test_evaluator") or {}).get("format"),
+    }
     model = hashlib.sha256(msgspec.json.encode(_plain(description), order="deterministic"))
     precision = "reduced" if options.amp else "full"
     precision += " fused" if options.fuse_conv_bn else ""

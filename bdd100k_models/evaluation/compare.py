@@ -154,7 +154,7 @@ def compare(
         infinite in a sample, that sample does not count for it.
 
     Raises:
-        InputError: A number is out of range, or the two are not of the same images.
+        InputError: A number is out of range, or the two are not of the same images and categories.
     """
     if samples < 1 or not 0 < confidence < 1:
         raise InputError(
@@ -162,6 +162,8 @@ def compare(
         )
     if tuple(first.units.names) != tuple(second.units.names) or first.result.task != second.result.task:
         raise InputError("the two results are of different images or tasks; compare results of one ground truth")
+    if first.categories != second.categories:
+        raise InputError("the two results score different categories; compare results of one kind")
     units = len(first.units.names)
     sides = first.result.summary(), second.result.summary()
     metrics = [metric for metric in sides[0] if metric in sides[1]]

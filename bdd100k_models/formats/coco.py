@@ -170,9 +170,16 @@ def load_any_frames(path: Path) -> list[Frame]:
 
 
 def is_coco_file(path: Path) -> bool:
-    """Tell whether there is a file at ``path`` with the top-level keys of COCO JSON."""
+    """Tell whether there is a file at ``path`` with the top-level keys of COCO JSON.
+
+    Raises:
+        LabelError: It cannot be read.
+    """
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        is_object = file.read(64).lstrip().startswith(b"{")
-    return is_object and looks_like_coco(path.read_bytes())
+    try:
+        with path.open("rb") as file:
+            is_object = file.read(64).lstrip().startswith(b"{")
+        return is_object and looks_like_coco(path.read_bytes())
+    except OSError as error:
+        raise LabelError(f"{path}: cannot be read ({error.strerror})") from None

@@ -39,8 +39,8 @@ def decode_png(data: bytes) -> npt.NDArray[np.generic] | None:
         return None
     depth, colour = data[24], data[25]
     try:
-        if colour == _PALETTE:
-            return np.asarray(Image.open(io.BytesIO(data)))
+        if colour == _PALETTE or (colour == _GRAY and depth == 1):  # OpenCV makes 255 of its ones
+            return np.asarray(Image.open(io.BytesIO(data))).astype(np.uint8, copy=False)
         # a transparent colour (the chunk tRNS) turns gray into gray with alpha
         if depth == 8 and (colour == _RGBA or (colour == _GRAY and b"tRNS" not in data)):
             return _decode_fast(data, gray=colour == _GRAY)

@@ -176,7 +176,7 @@ def looks_like_coco(data: bytes) -> bool:
     """Tell whether the text of a JSON file has COCO's top-level keys, or is a COCO result list."""
     try:
         content = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     if isinstance(content, dict):
         return "images" in content and "frames" not in content
@@ -189,7 +189,7 @@ def _frame_name(data: bytes, index: int) -> str:
         content = msgspec.json.decode(data)
         frames = content["frames"] if isinstance(content, dict) else content
         return str(frames[index].get("name", "without a name"))
-    except (msgspec.DecodeError, KeyError, IndexError, AttributeError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError, AttributeError, TypeError):
         return "unreadable"
 
 

@@ -13,6 +13,7 @@ from bdd100k_models.engine.test import format_of
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder
 from bdd100k_models.formats.frames import frame_writer
+from bdd100k_models.formats.results.base import IMAGE_OUTPUTS
 from bdd100k_models.inference.model import Model
 from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.results import Result
@@ -26,7 +27,6 @@ from bdd100k_models.visualization.tracks import Trails
 #: What can be written.
 KINDS = ("json", "masks", "pictures")
 
-_MASK_OUTPUTS = ("masks", "bitmasks")
 _JPEG_SIDE = 65_500  # pixels; larger pictures are PNG
 
 
@@ -147,5 +147,5 @@ def picture_folders(folder: Path) -> tuple[Path, Path]:
 
 def _mask_format(model: Model) -> Any:
     """Return a format that writes the PNG files of a model's task, or None where it has none."""
-    outputs = [name for name in _MASK_OUTPUTS if name in model.format.paths]
+    outputs = [name for name in IMAGE_OUTPUTS if name in model.format.paths]
     return format_of(model.task, model.config, outputs) if outputs else None

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bdd100k_models.datasets.images import ImageSet, read_image
+from bdd100k_models.datasets.images import ImageItem, ImageSet, read_image
 from bdd100k_models.formats.files import keep_originals, make_folder
 from bdd100k_models.inference.convert import to_result
 from bdd100k_models.tasks import Task
@@ -15,6 +15,20 @@ from bdd100k_models.visualization.drawing import Pixels, save_picture
 from bdd100k_models.visualization.movie import Movie
 from bdd100k_models.visualization.results import draw_results
 from bdd100k_models.visualization.tracks import Trails
+
+
+def is_drawn(images: ImageSet, index: int, folder: Path) -> bool:
+    """Tell whether the picture of an image, and the movie of its video, are in a gallery's folder."""
+    item = images.items[index]
+    return _place(folder, item).is_file() and (item.video is None or _film(folder, item.video).is_file())
+
+
+def _place(folder: Path, item: ImageItem) -> Path:
+    return folder / Path(item.name).with_suffix(".jpg")
+
+
+def _film(folder: Path, video: str) -> Path:
+    return folder / f"{video}.mp4"
 
 
 class Gallery:
@@ -60,13 +74,13 @@ class Gallery:
         draw_results([result], pixels, self.threshold, self._trails)
         if item.video is not None:
             self._film(item.video, pixels)
-        save_picture(self.folder / Path(item.name).with_suffix(".jpg"), pixels)
+        save_picture(_place(self.folder, item), pixels)
 
     def _film(self, video: str, pixels: Pixels) -> None:
         """Append a picture to its video's movie."""
         if self._movie is None or video != self._video:
             self._end_movie()
-            self._video, self._movie = video, Movie(self.folder / f"{video}.mp4")
+            self._video, self._movie = video, Movie(_film(self.folder, video))
         self._movie.add(pixels)
 
     def _end_movie(self, *problem: Any) -> None:

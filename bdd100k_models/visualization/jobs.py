@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from bdd100k_models.datasets.images import IMAGE_SUFFIXES, read_image
-from bdd100k_models.errors import ImageError, LabelError
+from bdd100k_models.errors import ImageError, InputError, LabelError
 from bdd100k_models.inference.labels import LabelledImage, read_labels
 from bdd100k_models.inference.results import Result
 from bdd100k_models.tasks import Task
@@ -47,7 +47,7 @@ class DrawOptions:
     threshold: float = 0.0
     colours: bool = False
     movies: bool = False
-    titles: tuple[str, str] = ("predictions", "labels")
+    titles: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _pictures(job: Job, drawn: Drawn) -> Iterator[tuple[Path, Pixels]]:
                 if second.shape != picture.shape:
                     raise LabelError(f"{_size(picture)} pixels on the left, {_size(second)} on the right")
                 picture = beside(picture, second, options.titles)
-        except (ImageError, LabelError) as error:
+        except (ImageError, InputError, LabelError) as error:
             drawn.problems.append((str(image.place), str(error)))
             continue
         yield options.out_dir / image.place.with_name(image.place.name + options.suffix), picture

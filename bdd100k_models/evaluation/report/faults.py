@@ -138,7 +138,7 @@ def _segments(parts: SummedParts, names: Sequence[str]) -> Faults:
 
 
 def _lanes(parts: SummedParts, names: Sequence[str]) -> Faults:
-    values = parts.table[:, :-1].reshape(len(parts.table), -1, len(RADII))[:, :, -1]
+    values = parts.table[:, :-1].reshape(len(parts.table), len(names), len(RADII))[:, :, -1]
     loss = 100 * (1 - values.mean(axis=1))
 
     def describe(unit: int) -> str:

@@ -151,9 +151,17 @@ def _pick(path: Path, task: Task, places: Sequence[tuple[str, str]]) -> dict[tup
     for file, text, key in stream_frames(path, _Key):
         place = (key.videoName or "" if task.videos else "", Path(str(key.name)).stem)
         if place in wanted:
-            frame = _DECODER.decode(text)
+            frame = _frame_of(text, key)
             found[place] = LabelledImage(Path(str(key.name)).name, key.videoName, frame.frameIndex, frame, None, file)
     return found
+
+
+def _frame_of(text: bytes, key: _Key) -> Frame:
+    """Decode a frame; what evaluations accept and drawing does not leaves it without labels."""
+    try:
+        return _DECODER.decode(text)
+    except msgspec.ValidationError:
+        return Frame(name=str(key.name), videoName=key.videoName)
 
 
 def _worst_frames(task: Task, videos: Sequence[str], sources: Sources) -> list[tuple[str, str]]:

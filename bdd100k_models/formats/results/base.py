@@ -14,6 +14,9 @@ from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import atomic_writer
 from bdd100k_models.tasks import Task
 
+#: Outputs that are a file for each image.
+IMAGE_OUTPUTS = ("masks", "bitmasks")
+
 
 class ResultFormat(ABC):
     """Encodes predictions of one task and writes its official files.

@@ -116,6 +116,9 @@ def check_entry_fields(entry: Entry, report: Checklist) -> None:
     _check_paper(entry, report)
     for index, model in enumerate(entry.models):
         _check_model(entry, model, model.name or f"model {index}", report)
+    for model in entry.models[1:]:
+        if list(model.columns) != list(entry.models[0].columns):
+            report.fail("columns", f"{model.name}: has other columns than {entry.models[0].name}, or in another order")
     names = [model.name for model in entry.models]
     for name in sorted({name for name in names if names.count(name) > 1}):
         report.fail("names", f"{name}: stands twice in the entry")

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from bdd100k_models.errors import DownloadError, OutputError
+from bdd100k_models.paths import is_dir, is_file
 from bdd100k_models.zoo.check.entry import PLACES, EntryModel, config_link_problem, is_address
 from bdd100k_models.zoo.download import cache_folder, fetch
 from bdd100k_models.zoo.download.probe import refuse_private
@@ -50,6 +51,7 @@ class Files:
         self.model = model
         self._fetch_missing = fetch_missing
         self._private = private
+        self._fetched: set[Path] = set()
 
     @property
     def config_place(self) -> Path | None:
@@ -65,7 +67,7 @@ class Files:
             DownloadError: Its link does not deliver.
         """
         for path in self._candidates(kind):
-            if path.is_file() or (kind == "preds" and path.is_dir()):
+            if is_file(path) or (kind == "preds" and is_dir(path)):
                 self._refuse_outside(path)
                 return path
         if kind == "config":
@@ -103,6 +105,10 @@ class Files:
         folder = cache_folder() / "contributions" / hashlib.sha256(url.encode()).hexdigest()[:16]
         path = folder / f"{kind}{PLACES[kind][1]}"
         try:
-            return path if path.is_file() else fetch(url, path, bounds=bounds)
+            if path not in self._fetched:  # what the link delivers now, not what it did at an earlier check
+                path.unlink(missing_ok=True)
+                fetch(url, path, bounds=bounds)
+                self._fetched.add(path)
+            return path
         except OutputError as error:
             raise OutputError(f"{error}, or keep downloads elsewhere with BDD100K_MODELS_CACHE=FOLDER") from None

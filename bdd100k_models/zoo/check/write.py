@@ -11,7 +11,7 @@ import msgspec
 from bdd100k_models.errors import InputError, MissingFileError
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.zoo.check.entry import Entry
-from bdd100k_models.zoo.records import decode_zoo
+from bdd100k_models.zoo.records import Method, decode_zoo
 
 
 def write_rows(entry: Entry, root: Path) -> Path:
@@ -41,7 +41,7 @@ def write_rows(entry: Entry, root: Path) -> Path:
     rows: list[dict[str, Any]] = [
         {key: value for key, value in msgspec.to_builtins(model).items() if value is not None} for model in entry.models
     ]
-    same = next((i for i, method in enumerate(methods) if method.is_ours and method.method == entry.method), None)
+    same = next((i for i, method in enumerate(methods) if _takes(method, entry)), None)
     if same is None:
         last = max((i for i, method in enumerate(methods) if method.is_ours), default=-1)
         content.insert(last + 1, _new_method(entry, methods[last].group if methods else "Model Zoo", rows))
@@ -54,6 +54,11 @@ def write_rows(entry: Entry, root: Path) -> Path:
     decode_zoo(data, str(path))
     write_bytes(path, data)
     return path
+
+
+def _takes(method: Method, entry: Entry) -> bool:
+    """Tell whether a contribution's rows belong below a method that is there."""
+    return method.is_ours and method.method == entry.method and entry.group in ("", method.group)
 
 
 def _new_method(entry: Entry, group: str, rows: list[Any]) -> dict[str, Any]:

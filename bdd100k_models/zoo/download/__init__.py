@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from bdd100k_models.errors import DownloadError, OutputError
-from bdd100k_models.paths import expand_user
+from bdd100k_models.paths import expand_user, is_file
 from bdd100k_models.zoo.download.checked import is_verified, md5_of, read_md5, remember
 from bdd100k_models.zoo.download.mirrors import mirrors, preferring
 from bdd100k_models.zoo.download.transfer import fetch, host_of
@@ -107,15 +107,12 @@ def _give_up(url: str, failures: list[str], what: str) -> DownloadError:
     )
 
 
-def _is_file(path: Path) -> bool:
-    with contextlib.suppress(OSError):  # a folder that may not be looked into
-        return path.is_file()
-    return False
-
-
 def _cached(url: str) -> Path:
     """Return a file's place in the cache: laid out like a mirror, other hosts' files apart."""
-    below = urlsplit(url)
+    try:
+        below = urlsplit(url)
+    except ValueError:
+        raise DownloadError(f"{url}: not a usable address") from None
     if below.path.startswith(f"/{_ZOO_PREFIX}"):
         return cache_folder() / path_in_zoo(url)
     return cache_folder() / "elsewhere" / below.netloc.replace(":", "_") / path_in_zoo(url)
@@ -129,7 +126,7 @@ def _inside(folder: str, url: str) -> Iterator[Path]:
     """Yield the places in a mirror's folder that hold a file: where it would be published, or at the top."""
     path = Path(path_in_zoo(url))
     root = expand_user(folder)
-    return (file for file in dict.fromkeys((root / path, root / path.name)) if _is_file(file))
+    return (file for file in dict.fromkeys((root / path, root / path.name)) if is_file(file))
 
 
 def _in_folders(url: str) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from bdd100k_models.errors import DownloadError
 from bdd100k_models.formats.files import atomic_writer
-from bdd100k_models.paths import expand_user
+from bdd100k_models.paths import expand_user, is_file
 from bdd100k_models.zoo import download
 from bdd100k_models.zoo.download import transfer
 from bdd100k_models.zoo.download.checked import md5_of
@@ -90,11 +90,14 @@ def _from_mirror(mirror: str, url: str, path: Path, md5: str | None) -> Path:
     if "://" in mirror:
         return download.fetch(f"{mirror.rstrip('/')}/{below}", path, md5=expected)
     file = expand_user(mirror) / below
-    if not file.is_file():
+    if not is_file(file):
         raise DownloadError(f"{mirror}: has no {below}")
-    if expected is not None and md5_of(file) != expected:
-        raise DownloadError(f"{file}: another MD5 than it should have")
-    return copy_file(file, path)
+    try:
+        if expected is not None and md5_of(file) != expected:
+            raise DownloadError(f"{file}: another MD5 than it should have")
+        return copy_file(file, path)
+    except PermissionError as error:
+        raise DownloadError(f"{file}: cannot be read ({error.strerror})") from None
 
 
 def in_parallel(

@@ -56,6 +56,8 @@ def _ask(url: str, private: bool) -> tuple[int, float | None]:
                 response = session.send(request, timeout=transfer.TIMEOUT, allow_redirects=False, **settings)
             except requests.exceptions.RequestException as error:
                 raise DownloadError(f"{host_of(url)}: {explain(error)}") from None
+            except ValueError:  # a redirection to what is no address
+                raise DownloadError(f"{host_of(url)}: redirects to what is no address") from None
             with contextlib.closing(response):
                 request = response.next
                 if request is None:

@@ -73,7 +73,9 @@ def breaking_off() -> Iterator[None]:
 
 def host_of(url: str) -> str:
     """Return the part of an address to name in messages, without a user's name and password."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
+    with contextlib.suppress(ValueError):
+        return urlsplit(url).netloc.rpartition("@")[2] or url
+    return url
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,8 @@ def _check(part: Path, md5: str | None, continued: bool) -> None:
 
 def _receive(url: str, part: Path, any_source: bool, bounds: Bounds) -> bool:
     """Append what is missing of ``url`` to ``part``; tell whether there was something to append to."""
+    if _breaking_off.is_set():
+        raise _Unavailable("was interrupted")
     # not compressed on the way: lengths and ranges are those of the file
     headers = {"Accept-Encoding": "identity"}
     if have := _size(part):
@@ -220,6 +224,8 @@ def _receive(url: str, part: Path, any_source: bool, bounds: Bounds) -> bool:
             return _store(response, url, part, have if "Range" in headers else 0, bounds.size)
     except requests.exceptions.RequestException as error:
         raise explain(error) from None
+    except ValueError:  # a redirection to what is no address
+        raise _Unavailable("not a usable address") from None
 
 
 def _guard(url: str, bounds: Bounds) -> None:
