@@ -221,6 +221,34 @@ def test_bitmasks_with_unknown_categories(root: Path) -> None:
     assert [(finding.kind, finding.files) for finding in found] == [("classes", (path.name,))]
 
 
+def test_objects_of_two_categories(root: Path) -> None:
+    path = first(root, "labels/ins_seg/bitmasks/val/*.png")
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    pixels[5:9, 5:9] = (255, 0, 2, 7)  # number 255 * 256 + 7
+    pixels[20:22, 5:9] = (255, 0, 3, 7)
+    cv2.imwrite(str(path), pixels)
+    (finding,) = check_data(root, tasks=["ins_seg"], splits=["val"]).problems
+    assert (finding.kind, finding.files) == ("classes", (path.name,))
+    assert "object 65287 has pixels of different categories" in finding.message
+
+
+def test_run_lengths_and_joints_that_no_evaluation_takes(root: Path) -> None:
+    for task, change, words in (
+        ("sem_seg", lambda label: label["rle"].update(counts="0"), "covers 0 pixels"),
+        ("sem_seg", lambda label: label["rle"].update(counts="\n"), "is no run-length code"),
+        ("pose", lambda label: label["graph"]["nodes"].pop(), "17 joints instead of 18"),
+    ):
+        path = next(path for name in TASKS[task].label_paths("val") if (path := root / name).suffix == ".json")
+        before = path.read_text()
+        frames = json.loads(before)
+        change(
+            next(label for frame in frames for label in frame.get("labels") or () if "rle" in label or "graph" in label)
+        )
+        path.write_text(json.dumps(frames))
+        assert any(words in str(finding) for finding in check_data(root, tasks=[task], splits=["val"]).problems)
+        path.write_text(before)
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [

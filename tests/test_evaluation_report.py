@@ -16,6 +16,7 @@ from bdd100k_models.evaluation import coco
 from bdd100k_models.evaluation.parts import Confusion
 from bdd100k_models.evaluation.report import Sources, write_report
 from bdd100k_models.evaluation.report.faults import best_threshold, find_faults
+from bdd100k_models.evaluation.report.pictures import draw_worst
 from bdd100k_models.evaluation.report.plots import bar_plot, confusion_plot
 from bdd100k_models.evaluation.run import assess
 from bdd100k_models.evaluation.slices import slice_scores
@@ -102,6 +103,17 @@ def test_without_pictures_the_page_says_so(tmp_path: Path):
     missing = Sources(case.truth, case.result, tmp_path / "nowhere")
     page = Page(write_report(tmp_path / "report", assessment, [], missing))
     assert "no image of this name" in page.text
+
+
+def test_what_cannot_be_drawn_still_has_a_page(tmp_path: Path):
+    """Evaluations need less of a frame than drawing does."""
+    (tmp_path / "gt.json").write_text(json.dumps([{"name": 7, "labels": []}, {"name": "a.jpg", "labels": []}]))
+    (tmp_path / "pred.json").write_text(json.dumps([{"name": 7, "labels": []}]))
+    sources = Sources(tmp_path / "gt.json", tmp_path / "pred.json", tmp_path)
+    assessment = assess("det", sources.truth, sources.result)
+    assert Page(write_report(tmp_path / "report", assessment, [], sources)).text
+    pairs = draw_worst("det", ["7", "a.jpg"], sources, 0.3)
+    assert all(pair.problem for pair in pairs)
 
 
 def test_an_empty_evaluation_has_a_page(tmp_path: Path):

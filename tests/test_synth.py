@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bdd100k_models.cli import run_command
+from bdd100k_models.cli import main, run_command
 from bdd100k_models.commands import data
 from bdd100k_models.datasets.synth import generate, generate_videos
 from bdd100k_models.datasets.synth.annotate import MIN_SIDE, MIN_VISIBLE, OCCLUDED_BELOW
@@ -454,3 +454,14 @@ def test_any_number_of_objects_is_looked_up_right(count: int) -> None:
         assert np.array_equal(decode(label.rle, "here"), found.ids == int(label.id))
     for table in (category, ids.astype(np.uint16), ids.astype(np.uint32)):
         assert np.array_equal(look_up(table, rows), table[plain])
+
+
+@pytest.mark.parametrize(
+    "words", [["--val", "3", "--tasks", "mot"], ["--val", "3", "--val-videos", "1", "--tasks", "det"]]
+)
+def test_what_no_named_task_has_is_told_before_drawing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(["data", "synth", str(tmp_path / "s"), *words]) == 2
+    assert "among --tasks" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()

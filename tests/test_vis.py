@@ -20,6 +20,7 @@ from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate, generate_videos
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
+from bdd100k_models.formats.rle import encode
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.inference.labels import boxes_of, find_labels, read_labels
 from bdd100k_models.inference.results import ClassMap, Detections, Instances, MaskTracks, Panoptic, People, Tags, Tracks
@@ -472,3 +473,28 @@ def test_the_task_folders_have_it() -> None:
             [sys.executable, "vis.py", "--help"], cwd=ROOT / task, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0 and "python vis.py -i" in done.stdout
+
+
+def test_frames_of_a_video_are_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The pictures of a video go into a folder of its name, which may be that of the images."""
+    image = draw_noise(tmp_path / "videos/v/a.jpg", seed=1, size=(90, 160))
+    before = image.read_bytes()
+    frames = [{"name": "a.jpg", "videoName": "v", "frameIndex": 0, "labels": []}]
+    (tmp_path / "v.json").write_text(json.dumps(frames))
+    arguments = ["mot", "-l", tmp_path / "v.json", "-i", image.parent, "--nproc", 1]
+    assert run(*arguments, "-o", tmp_path / "videos") == 2
+    assert "would replace the originals" in capsys.readouterr().err
+    assert image.read_bytes() == before
+    assert run(*arguments, "-o", tmp_path / "drawn") == 0
+
+
+def test_an_image_of_unknown_size_costs_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = np.zeros((9, 16), bool)
+    mask[2:5, 3:9] = True
+    rle = {"counts": encode(mask).counts, "size": [9, 16]}
+    label = {"id": "1", "category": "car", "rle": rle}
+    frames = [{"name": "a.jpg", "labels": []}, {"name": "b.jpg", "labels": [label]}]
+    (tmp_path / "l.json").write_text(json.dumps(frames))
+    assert run("ins_seg", "-l", tmp_path / "l.json", "--color-map", "-o", tmp_path / "o", "--nproc", 1) == 1
+    assert "nothing says how large the image is" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["b.png"]

@@ -23,7 +23,7 @@ from bdd100k_models.cli import main
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import build_model
 from bdd100k_models.zoo.check import Checklist, CheckOptions, check_entry
-from bdd100k_models.zoo.check.entry import read_entry
+from bdd100k_models.zoo.check.entry import Entry, EntryModel, read_entry
 from bdd100k_models.zoo.check.report import ITEMS
 from bdd100k_models.zoo.check.write import write_rows
 from conftest import ROOT
@@ -758,3 +758,15 @@ def test_the_workflow_checks_what_was_changed_and_fails_with_it(tmp_path: Path) 
     tool.write_text("#!/bin/sh\n")
     done = subprocess.run(run, cwd=tmp_path, env={**os.environ, "BASE": base}, capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_rows_go_to_the_group_that_is_named(checkout: Path) -> None:
+    from bdd100k_models.zoo.records import load_zoo
+
+    methods = load_zoo("tagging")
+    name = methods[0].method
+    scene = next(method for method in methods if method.method == name and method.group != methods[0].group)
+    row = EntryModel("new_tag_bdd100k", scene.models[0].columns, scene.models[0].links)
+    path = write_rows(Entry(task="tagging", method=name, group=scene.group, models=[row]), checkout)
+    homes = [m["group"] for m in json.loads(path.read_text()) if any(r["name"] == row.name for r in m["models"])]
+    assert homes == [scene.group]
