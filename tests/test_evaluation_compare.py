@@ -146,4 +146,4 @@ def test_results_of_different_tags_are_refused(tmp_path: Path):
         sides.append(assess("tagging", tmp_path / "gt.json", tmp_path / f"{tag}.json"))
     with pytest.raises(InputError, match="different categories"):
         compare(*sides)
-    assert compare(sides[0], sides[0]).rows
+    assert compare(sides[0], sides[0]).differences

@@ -271,7 +271,7 @@ def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [again.name, *(name for name, _ in image.files), camera.name] == [
         "camera3",
         f"{tmp_path.name}-camera3.jpg",
-        "camera3-2",
+        "camera3-3",
     ]
     (camera,) = sources_of(tmp_path, "3")
     assert run_predict([Stub()], [camera], PredictOptions(tmp_path / "out")).pictures == 7
@@ -461,7 +461,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
 class Interrupted:
     """A video that is interrupted after some frames, as by Ctrl-C."""
 
-    name, count, rate, sound = "film", None, 10.0, None
+    name, count, rate, sound, paths = "film", None, 10.0, None, ()
 
     def __iter__(self) -> Iterator[Picture | Problem]:
         for number in range(7):

@@ -173,7 +173,7 @@ def test_memory_that_does_not_suffice(refused: Run, monkeypatch: pytest.MonkeyPa
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total of 8 GiB")
 
-    monkeypatch.setattr(TrainingRunner, "train", fail)
+    monkeypatch.setattr(TrainingRunner, "from_cfg", fail)
     assert "not enough memory (CUDA out of memory); lower train_dataloader.batch_size" in refused()
 
 

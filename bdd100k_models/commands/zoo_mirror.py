@@ -84,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
         if not Path(args.where).is_dir():
             raise InputError(f"{args.where}: no such folder; make the mirror first, without --verify")
         report = mirror.verify_mirror(Path(args.where), wanted, jobs)
+        if report.lacks:
+            print("remove what is damaged, then make the mirror again; what is there is kept", file=sys.stderr)
     else:
         with download.preferring(args.mirror):
             report = mirror.make_mirror(Path(args.where), wanted, jobs, lambda line: print(line, file=sys.stderr))
@@ -111,8 +113,6 @@ def _print(report: object, *, shown: bool) -> None:
             print(f"{path}: {reason}")
         if len(report.lacks) > _LACKS_SHOWN:
             print(f"... and {len(report.lacks) - _LACKS_SHOWN} more; --json has all")
-        if report.lacks:
-            print("remove what is damaged, then make the mirror again: what is there is kept")
     there = report.kept + len(report.fetched)
     size = f" ({report.size / 2**20:.1f} MiB)" if report.size else ""
     print(f"{there} of {report.wanted} files are there{size}, {len(report.fetched)} came now, {len(report.lacks)} lack")

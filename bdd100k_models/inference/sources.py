@@ -56,7 +56,7 @@ class ImageFiles:
 
     def __init__(self, files: Sequence[tuple[str, Path]], video: str | None = None, every: int = 1) -> None:
         self.files, self.video = files, video
-        self.paths = [path for _, path in files]
+        self.paths: Sequence[Path] = [path for _, path in files]
         self._rate = FOLDER_RATE / every
         self.name = video or "images"
         self.count: int | None = len(files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Sound:
         self._stream: Any = None
         with contextlib.suppress(OSError, av.FFmpegError):
             self._file = av.open(str(source.absolute()))
-        streams = self._file.streams.audio if self._file is not None else ()
+        streams: Sequence[Any] = self._file.streams.audio if self._file is not None else ()
         # PyAV ends the process where a stream without a decoder is asked to decode
         self.exists = bool(streams) and streams[0].codec_context is not None
         if self.exists:
