@@ -10,8 +10,8 @@ One model of each architecture with weights drawn by name. "bare" is the network
 comes after it in NumPy; "end to end" goes from the pixels of a picture to typed results. The ways take turns, several
 times, and medians are given: a row's figures are of one machine in one run. Turns end early once they took
 longer than --seconds. Memory is the largest that a process of its own had, beyond what it had before the model was
-loaded. FLOPs are those that PyTorch counts (a multiplication and an addition are two), of convolutions and matrix
-products.
+loaded; of torch.compile that includes what compiles. FLOPs are those that PyTorch counts (a multiplication and an
+addition are two), of convolutions and matrix products.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from bdd100k_models.export.check import person_boxes
 from bdd100k_models.export.load import as_model, with_size
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.inference.model import Model
-from bdd100k_models.inference.pictures import take_picture
+from bdd100k_models.inference.pictures import Picture, take_picture
 from bdd100k_models.paths import resource_root
 from bdd100k_models.runtime import load
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS
@@ -90,6 +90,9 @@ class Bench:
 
     def batch(self) -> dict[str, list[Any]]:
         """Return one prepared picture, or one person."""
+        return self._prepared()[1]
+
+    def _prepared(self) -> tuple[Picture, dict[str, list[Any]]]:
         from bdd100k_models.datasets.person_boxes import PersonBox, as_regions
 
         picture, batch = take_picture(self.pixels, video="v" if self.model.task.videos else None, position=0), Batch()
@@ -98,7 +101,7 @@ class Bench:
             corners = self.options["boxes"][0][0].tolist()
             regions = as_regions({"": [PersonBox(*corners, 1.0)]})[""]
         self.model._preparation.add(batch, 0, picture.item(), picture.pixels, regions=regions)
-        return batch.data
+        return picture, batch.data
 
     def flops(self) -> float:
         """Return the floating-point operations of one picture, in 10^9."""
@@ -121,27 +124,33 @@ class Bench:
 
         found["eager"] = (bare, whole)
         if "compile" in wanted:
-            found["compile"] = self._compiled(data)
+            found["compile"] = self._compiled()
         if "onnxruntime" in wanted:
             found["onnxruntime"] = self._exported()
         return {name: found[name] for name in wanted}
 
-    def _compiled(self, data: dict[str, list[Any]]) -> tuple[Callable[[], object], Callable[[], object]] | str:
+    def _compiled(self) -> tuple[Callable[[], object], Callable[[], object]] | str:
         if (reason := no_compiler()) is not None:
             return reason
         torch.compiler.reset()  # after some models that it compiled, it would give the next ones up
 
-        def bare() -> object:
+        def forward(data: dict[str, list[Any]]) -> list[dict[str, Any]]:
             with torch.no_grad():  # in inference mode PyTorch 2.11 fails over its own guards on models of pose
                 return predict(self.model.network, data)
 
-        compiled = torch.compile(bare)
+        compiled, prepared = torch.compile(forward), self.batch()
+
+        def whole() -> object:
+            picture, data = self._prepared()
+            return self.model.result(picture, self.model.format.encode(compiled(data)))
+
         try:
-            compiled()
+            compiled(prepared)
+            whole()
         except Exception as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
-        return compiled, compiled
+        return lambda: compiled(prepared), whole
 
     def _exported(self) -> tuple[Callable[[], object], Callable[[], object]] | str:
         path = self.folder / "model.onnx"
@@ -205,36 +214,30 @@ def measure(
             if name != "eager":  # that is warm, its operations were counted
                 bare()
         row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds, limit)
-        whole = {name: way[1] for name, way in running.items() if name != "compile"}
-        row["whole"] = time_in_turn(whole, rounds, limit)
+        row["whole"] = time_in_turn({name: way[1] for name, way in running.items()}, rounds, limit)
         row["failed"] = {name: way for name, way in ways.items() if isinstance(way, str)}
-        if "onnxruntime" in running:
-            row["memory"] = {
-                "eager": _memory_of(architecture, size, None),
-                "onnxruntime": _memory_of(architecture, size, Path(folder) / "model.onnx"),
-            }
+        row["memory"] = {name: _memory_of(architecture, size, name, Path(folder)) for name in running}
     return row
 
 
-def _memory_of(architecture: Architecture, size: tuple[int, int] | None, path: Path | None) -> float:
+def _memory_of(architecture: Architecture, size: tuple[int, int] | None, way: str, folder: Path) -> float:
     """Return the most memory, in MiB, that a new process takes to load a model and run it once."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_use, (architecture, size, None if path is None else str(path)))
+        return pool.apply(_use, (architecture, size, way, folder))
 
 
-def _use(architecture: Architecture, size: tuple[int, int] | None, path: str | None) -> float:
+def _use(architecture: Architecture, size: tuple[int, int] | None, way: str, folder: Path) -> float:
     before = _peak()
-    with tempfile.TemporaryDirectory() as folder:
-        if path is None:
-            bench = Bench(architecture, size, Path(folder))
-            with torch.inference_mode():
-                predict(bench.model.network, bench.batch())
-        else:
-            runner = load(path)
-            pose = architecture.task == "pose"
-            shape = runner.description.input_size if pose else runner.description.image_size
-            runner.run(np.zeros((1, *shape, 3), np.float32 if pose else np.uint8))
+    if way != "onnxruntime":
+        runs = Bench(architecture, size, folder).ways([way])[way]
+        assert not isinstance(runs, str), runs
+        runs[0]()
+    else:
+        runner = load(folder / "model.onnx")
+        pose = architecture.task == "pose"
+        shape = runner.description.input_size if pose else runner.description.image_size
+        runner.run(np.zeros((1, *shape, 3), np.float32 if pose else np.uint8))
     return round(_peak() - before, 1)
 
 
@@ -278,6 +281,7 @@ def write_speeds(rows: list[dict[str, Any]]) -> None:
                     "images_per_second": round(speed, 3),
                 }
                 for way, speed in row["whole"].items()
+                if way in packages
             ]
         write_bytes(path, (json.dumps(methods, indent=1, ensure_ascii=False) + "\n").encode())
 
@@ -290,7 +294,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     ):
         print(said + "\n")
     heads = ["model", "size", "M parameters", "GFLOPs", *(f"bare {way} /s" for way in WAYS)]
-    heads += ["end to end eager /s", "end to end onnxruntime /s", "onnxruntime / eager", "MiB eager", "MiB onnxruntime"]
+    heads += [*(f"end to end {way} /s" for way in WAYS), "onnxruntime / eager", *(f"MiB {way}" for way in WAYS)]
     print("| " + " | ".join(heads) + " |\n| :- | :- |" + " -: |" * (len(heads) - 2))
     for row in rows:
         bare, whole, memory = row["bare"], row["whole"], row.get("memory", {})
@@ -301,9 +305,9 @@ def print_table(rows: list[dict[str, Any]]) -> None:
             f"{row['gflops']:.1f}",
         ]
         cells += [f"{bare[way]:.2f}" if way in bare else "-" for way in WAYS]
-        cells += [f"{whole[way]:.2f}" if way in whole else "-" for way in ("eager", "onnxruntime")]
+        cells += [f"{whole[way]:.2f}" if way in whole else "-" for way in WAYS]
         cells.append(f"{bare['onnxruntime'] / bare['eager']:.2f}" if "onnxruntime" in bare else "-")
-        cells += [f"{memory[way]:.0f}" if way in memory else "-" for way in ("eager", "onnxruntime")]
+        cells += [f"{memory[way]:.0f}" if way in memory else "-" for way in WAYS]
         print("| " + " | ".join(cells) + " |")
     for row in rows:
         for way, reason in row["failed"].items():
@@ -334,11 +338,11 @@ def main() -> None:
     found = {(row["name"], tuple(row["size"])): row for row in rows}
     asked = [item for item in list_architectures() if args.only in item.example]
     for architecture in asked:
-        row = found.get((architecture.name, size_of(architecture, size)), {"bare": {}, "failed": {}})
-        if set(args.ways) <= {*row["bare"], *row["failed"]}:
+        row = found.get((architecture.name, size_of(architecture, size)), {"whole": {}, "failed": {}})
+        if set(args.ways) <= {*row["whole"], *row["failed"]}:
             continue
         # in one run with what was measured before, or the figures could not be compared
-        ways = [way for way in WAYS if way in {*args.ways, *row["bare"], *row["failed"]}]
+        ways = [way for way in WAYS if way in {*args.ways, *row["whole"], *row["failed"]}]
         row = measure(architecture, size, args.rounds, args.seconds, ways)
         found[architecture.name, tuple(row["size"])] = row | circumstances()
         write_bytes(args.results, json.dumps(list(found.values()), indent=1).encode())
