@@ -25,6 +25,7 @@ with without_import_remarks():
 
     register_all_modules(init_default_scope=False)
 
+from bdd100k_models.compat import full_precision_boxes  # noqa: E402
 from bdd100k_models.datasets import (  # noqa: E402
     detection,  # noqa: F401
     instances,  # noqa: F401
@@ -38,6 +39,8 @@ from bdd100k_models.datasets import (  # noqa: E402
 )
 from bdd100k_models.engine import hooks, metric  # noqa: E402, F401
 from bdd100k_models.models import dla, pcan, qdtrack  # noqa: E402, F401
+
+full_precision_boxes.install()
 
 
 def enter_scope(scope: str | None) -> None:

@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 import mask_models
 import pose_model
 import semantic_model
+from bdd100k_models import load_model
 from bdd100k_models.cli import main
 from bdd100k_models.commands.export import parse_size
+from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.errors import InputError
 from bdd100k_models.export.build import SUFFIXES, ExportOptions, write_model
 from bdd100k_models.export.check import Agreement, check_export, compare, compare_boxes, load_exported
@@ -26,6 +29,7 @@ from bdd100k_models.export.load import load_for_export
 from bdd100k_models.inference.model import Model
 from bdd100k_models.inference.results import People
 from bdd100k_models.runtime import Runner, load
+from bdd100k_models.runtime.pictures import read_picture, resize
 from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
 from det_model import MODEL as DETECTOR
@@ -82,6 +86,7 @@ MAKERS: dict[str, Callable[[Path], Model]] = {
     "drivable": make_segmentor,
     "pose": make_pose,
     "tagging": make_tagger,
+    "mot": lambda folder: load_model("qdtrack_mini_mot_synthetic", device="cpu"),
 }
 
 
@@ -124,6 +129,39 @@ def test_onnx_agrees_for_a_batch(
     assert agreement.passed, agreement
     if task in ("det", "ins_seg", "pose"):
         assert agreement.objects > 5
+
+
+@pytest.mark.parametrize("name", ["fpn_mini_drivable_synthetic", "fpn_mini_sem_seg_synthetic"])
+def test_padding_for_tests_is_that_of_the_graph(tmp_path: Path, name: str) -> None:
+    model = load_model(name, device="cpu")
+    write_model(model, tmp_path / "a.onnx", ExportOptions())
+    scene = draw_picture(0, "val", 1, reach=20).pixels[:, :, ::-1]
+    agreement = check_export(model, load_exported(tmp_path / "a.onnx"), [scene])
+    assert agreement.passed, agreement
+
+
+def test_boxes_of_masks_before_suppression_are_in_pixels_of_the_picture(tmp_path: Path, pictures: list[Path]) -> None:
+    model = load_model("mask_rcnn_mini_ins_seg_synthetic", device="cpu")  # looks at half of the size
+    write_model(model, tmp_path / "a.onnx", ExportOptions(post=False))
+    runner = load_exported(tmp_path / "a.onnx")
+    pixels = resize(read_picture(pictures[0]), (720, 1280))
+    found = runner.run(pixels[None])
+    corners = found["boxes"][0]
+    assert corners[:, 2].max() > 700 and corners[:, 3].max() > 400
+
+
+@pytest.mark.parametrize("size", [(1, 6), (6, 1), (1, 1), (2, 3)])
+def test_deformable_convolution_on_maps_of_few_pixels(size: tuple[int, int]) -> None:
+    from torchvision.ops import deform_conv2d
+
+    from bdd100k_models.export.operators import deform_convolve
+
+    generator = torch.Generator().manual_seed(0)
+    pixels, weight = torch.randn(2, 4, *size, generator=generator), torch.randn(3, 4, 3, 3, generator=generator)
+    offset = 2 * torch.randn(2, 18, *size, generator=generator)
+    expected = deform_conv2d(pixels, offset, weight, padding=1)
+    given = (pixels, offset, None, weight, None, (1, 1), (1, 1), (1, 1), 1, 1)
+    torch.testing.assert_close(deform_convolve(*given), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("task", ["ins_seg", "drivable"])

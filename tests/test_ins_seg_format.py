@@ -24,7 +24,7 @@ from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.results.instances import InstanceFormat, InstanceRecord
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.tasks import TASKS
-from bdd100k_models.visualization.records import draw_record
+from drawing_support import draw_record
 from official_tool import assert_same, official_frames, quiet
 
 TASK = TASKS["ins_seg"]

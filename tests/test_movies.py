@@ -20,9 +20,9 @@ from bdd100k_models.inference.results import Tracks
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.visualization.gallery import Gallery
 from bdd100k_models.visualization.movie import Movie
-from bdd100k_models.visualization.records import draw_record
 from bdd100k_models.visualization.results import draw_results
 from bdd100k_models.visualization.tracks import TRAIL, Trails, draw_trails, track_colour
+from drawing_support import draw_record
 
 
 def record(ids: list[int], score: float = 0.9) -> TrackRecord:

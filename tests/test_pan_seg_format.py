@@ -19,7 +19,7 @@ from bdd100k_models.formats.bitmask import read_bitmask
 from bdd100k_models.formats.results.panoptic import MODEL_CATEGORIES, PanopticFormat
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.tasks import TASKS
-from bdd100k_models.visualization.records import draw_record
+from drawing_support import draw_record
 from official_tool import assert_same, official_frames, official_masks
 
 TASK = TASKS["pan_seg"]

@@ -23,8 +23,8 @@ from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.results.pose import Person, PoseRecord, suppress
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import JOINTS, LIMBS, TASKS
-from bdd100k_models.visualization.records import draw_record
 from bdd100k_models.zoo.records import config_files
+from drawing_support import draw_record
 
 KINDS = (
     "res50_256x192_1x_pose_bdd100k",

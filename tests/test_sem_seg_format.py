@@ -22,7 +22,7 @@ from bdd100k_models.formats.polygons import paint_polygons
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.scalabel import RLE, Poly2D
 from bdd100k_models.tasks import PALETTE, TASKS
-from bdd100k_models.visualization.records import draw_record
+from drawing_support import draw_record
 from semantic_model import random_map
 
 each_task = pytest.mark.parametrize("task", ["sem_seg", "drivable"])

@@ -465,3 +465,20 @@ def test_what_no_named_task_has_is_told_before_drawing(
     assert main(["data", "synth", str(tmp_path / "s"), *words]) == 2
     assert "among --tasks" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
+
+
+def test_data_sets_see_the_whole_of_larger_scenes(tmp_path: Path) -> None:
+    import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only after this)
+    from bdd100k_models.datasets.detection import BDD100KDetDataset
+
+    generate(tmp_path, {"val": 6}, tasks=["det", "ins_seg", "pose"], size=(1920, 1080), nproc=1)
+    path = tmp_path / TASKS["det"].label_path("val")
+    frames = load_frames(path)
+    assert all(frame.size is not None and frame.size.width == 1920 for frame in frames)
+    dataset = BDD100KDetDataset(ann_file=str(path), data_prefix={"img": "x"}, pipeline=[], test_mode=True)
+    labelled = [label.box2d for frame in frames for label in frame.labels or () if label.box2d is not None]
+    found = [instance["bbox"] for i in range(len(dataset)) for instance in dataset.get_data_info(i)["instances"]]
+    assert len(found) == len(labelled)
+    assert max(box[2] for box in found) > 1300
+    generate(tmp_path / "usual", {"val": 1}, tasks=["det"], nproc=1)
+    assert load_frames(tmp_path / "usual" / TASKS["det"].label_path("val"))[0].size is None

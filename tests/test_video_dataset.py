@@ -18,6 +18,7 @@ from bdd100k_models.datasets import pair_mixing, videos
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.errors import ConfigError, LabelError
+from bdd100k_models.formats.rle import encode
 from bdd100k_models.tasks import TASKS
 from conftest import ROOT
 
@@ -110,6 +111,15 @@ def name_unknown(content: list[dict[str, Any]]) -> None:
     content[0]["labels"][0]["category"] = "traffic light"
 
 
+def cut_run_lengths(content: list[dict[str, Any]]) -> None:
+    content[0]["labels"][0]["rle"] = {"counts": "??", "size": [720, 1280]}
+
+
+def mix_sizes(content: list[dict[str, Any]]) -> None:
+    content[0]["size"] = {"width": 1280, "height": 720}
+    content[0]["labels"][0]["rle"] = {"counts": encode(np.zeros((360, 640), bool)).counts, "size": [360, 640]}
+
+
 def remove_all(content: list[dict[str, Any]]) -> None:
     content.clear()
 
@@ -123,6 +133,8 @@ def remove_all(content: list[dict[str, Any]]) -> None:
         (forget_index, "frameIndex"),
         (name_unknown, "traffic light"),
         (remove_all, "no frames"),
+        (cut_run_lengths, "rle.counts covers 30 pixels"),
+        (mix_sizes, r"rle.size is \[360, 640\], but the image has \[720, 1280\]"),
     ],
 )
 def test_what_is_wrong_with_a_video_is_said(labels: Path, spoil: Callable[[Any], None], message: str):

@@ -28,7 +28,7 @@ from bdd100k_models.tasks import JOINTS, PALETTE, TASKS
 from bdd100k_models.visualization.colour_maps import colour_map
 from bdd100k_models.visualization.drawing import Canvas, colour_of, draw_boxes, scale_of, text_mask
 from bdd100k_models.visualization.layout import beside, contact_sheets
-from bdd100k_models.visualization.results import draw_results
+from bdd100k_models.visualization.results import draw_result, draw_results
 from conftest import ROOT, draw_noise
 from official_tool import quiet
 
@@ -109,6 +109,9 @@ def test_all_forms_of_masks_say_the_same(root: Path, task: str) -> None:
             else:
                 theirs = {mask.tobytes(): name for mask, name in zip(other.masks, other.names, strict=True)}
                 assert {mask.tobytes(): name for mask, name in zip(one.masks, one.names, strict=True)} == theirs
+                if isinstance(one, MaskTracks):
+                    ids = [dict(zip((m.tobytes() for m in side.masks), side.ids, strict=True)) for side in (one, other)]
+                    assert ids[0] == ids[1]
 
 
 def test_bitmasks_are_read_as_written(tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_bitmasks_are_read_as_written(tmp_path: Path) -> None:
     category = np.where(ids > 0, ids // 300, 0).astype(np.uint8)
     write_bitmask(tmp_path / "v/a.png", category, ids)
     (result,) = read_all(tmp_path, "mots", None)
-    assert result.ids.tolist() == [299, 599, 899, 1199] and result.video == "v"
+    assert result.ids.tolist() == [300, 600, 900, 1200] and result.video == "v"
     for mask, number in zip(result.masks, (300, 600, 900, 1200), strict=True):
         np.testing.assert_array_equal(mask, ids == number)
     assert result.names == ["pedestrian", "rider", "car", "truck"]
@@ -498,3 +501,29 @@ def test_an_image_of_unknown_size_costs_no_other(tmp_path: Path, capsys: pytest.
     assert run("ins_seg", "-l", tmp_path / "l.json", "--color-map", "-o", tmp_path / "o", "--nproc", 1) == 1
     assert "nothing says how large the image is" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["b.png"]
+
+
+def test_panels_stay_inside_of_small_pictures() -> None:
+    pixels = np.full((180, 320, 3), 90, np.uint8)
+    classes = np.arange(180 * 320, dtype=np.uint8).reshape(180, 320) % 19
+    common = {"name": "a.jpg", "size": (180, 320)}
+    maps = ClassMap(**common, labelled=False, categories=TASKS["sem_seg"].categories, classes=classes)
+    tags = [
+        Tags(**common, tag=tag, values=("one", "two", "three"), scores=np.array([0.5, 0.3, 0.2]))
+        for tag in ("weather", "scene", "timeofday")
+    ]
+    canvas = Canvas(pixels)
+    for result in (maps, *tags):
+        draw_result(result, canvas, 0.0)
+    assert len(canvas.taken) >= 5  # the legend has several columns
+    for place, (left, top, right, bottom) in enumerate(canvas.taken):
+        assert left >= 0 and top >= 0 and bottom <= 180
+        for other in canvas.taken[:place]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+
+
+def test_labels_of_tracks_without_boxes_are_left_out(tmp_path: Path) -> None:
+    frames = [{"name": "a.jpg", "videoName": "v", "frameIndex": 0, "labels": [{"id": "3", "category": "car"}]}]
+    (tmp_path / "v.json").write_text(json.dumps(frames))
+    (result,) = read_all(tmp_path / "v.json", "mot", (90, 160))
+    assert len(result.boxes) == len(result.ids) == len(result.scores) == 0

@@ -118,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.reach > 0:
         raise InputError(f"--reach must be more than 0 metres, not {args.reach:g}")
     from bdd100k_models.datasets.synth import IMAGE_TASKS, VIDEO_TASKS, generate, generate_videos
+    from bdd100k_models.datasets.synth.generate import check_counts
+    from bdd100k_models.datasets.synth.generate_videos import check_frames
 
     tasks = args.tasks or [*IMAGE_TASKS, *VIDEO_TASKS]
     if unknown := set(tasks) - {*IMAGE_TASKS, *VIDEO_TASKS}:
@@ -125,6 +127,11 @@ def run(args: argparse.Namespace) -> int:
     for option, counts, known in (("--val", pictures, IMAGE_TASKS), ("--val-videos", videos, VIDEO_TASKS)):
         if any(counts.values()) and not set(tasks) & set(known):
             raise InputError(f"{option} and its like need one of {', '.join(known)} among --tasks")
+    # all of it, before anything is drawn
+    for counts in filter(lambda counts: any(counts.values()), (pictures, videos)):
+        check_counts(counts, args.seed, size, args.nproc)
+    if any(videos.values()):
+        check_frames(args.frames)
     force = args.force
     draw_videos = partial(generate_videos, frames=args.frames)
     for draw, counts, known in ((generate, pictures, IMAGE_TASKS), (draw_videos, videos, VIDEO_TASKS)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def _draw(data: Path, args: argparse.Namespace, tasks: set[str]) -> list[str]:
     from bdd100k_models.datasets.synth import IMAGE_TASKS, VIDEO_TASKS, generate, generate_videos
 
     commands = []
-    call = f"bdd100k-models data synth {data} --seed {args.seed} --reach {REACH:g} --force"
+    call = f"bdd100k-models data synth {shlex.quote(str(data))} --seed {args.seed} --reach {REACH:g} --force"
     if stills := [task for task in IMAGE_TASKS if task in tasks]:
         print(f"drawing {args.count} scenes: {data}", flush=True)
         generate(data, {"val": args.count}, seed=args.seed, reach=REACH, tasks=stills, force=True)
@@ -156,8 +157,8 @@ def _test(model: Shown, data: Path, args: argparse.Namespace) -> _Run:
     from bdd100k_models.cli import build_parser
     from bdd100k_models.commands.test import carry_out
 
-    out = args.out / model.name
-    pictures = out / data.name.replace("data", "pictures")  # not beside those of other scenes
+    out = args.out / model.name / data.name.removeprefix("data_")  # not beside what was found in other scenes
+    pictures = out / "pictures"
     words = ["test", model.task, model.name, "--data-root", str(data), "--format-dir", str(out)]
     words += ["--eval", "--show-dir", str(pictures), *(["--device", args.device] if args.device else [])]
     outcome: Outcome | None = carry_out(build_parser().parse_args(words))
@@ -166,7 +167,7 @@ def _test(model: Shown, data: Path, args: argparse.Namespace) -> _Run:
     summary = outcome.scores.summary()
     scores = {metric: summary[metric] for metric in model.metrics}
     speed = outcome.report.processed / outcome.report.seconds
-    return _Run(model, scores, speed, pictures, "bdd100k-models " + " ".join(words))
+    return _Run(model, scores, speed, pictures, shlex.join(["bdd100k-models", *words]))
 
 
 def _write_page(

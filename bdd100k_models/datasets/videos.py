@@ -18,7 +18,7 @@ from bdd100k_models.datasets.video_images import frames_by_video
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
-from bdd100k_models.formats.rle import encode_labels
+from bdd100k_models.formats.rle import decode_runs, encode_labels
 from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS, get_task
 
@@ -144,7 +144,8 @@ def _bitmask_frames(folder: Path) -> Iterator[Frame]:
 def _record(
     frame: Frame, path: Path, label_of: dict[str, int], numbers: Mapping[str, int], labels: Path, min_area: float
 ) -> Record:
-    height, width = (frame.size.height, frame.size.width) if frame.size else IMAGE_SIZE
+    masks = (label.rle.size for label in frame.labels or () if label.rle is not None)
+    height, width = (frame.size.height, frame.size.width) if frame.size else next(masks, IMAGE_SIZE)
     instances = [
         instance | {"instance_id": numbers[str(label.id)]}
         for label in frame.labels or ()
@@ -160,6 +161,10 @@ def _instance(
     """Return a label's object as a list of one, or of none where it lies outside or is too small."""
     mask = {}
     if label.rle is not None:
+        where = f"{labels}: frame {frame.name}, label {label.id}"
+        decode_runs(label.rle, where)  # the COCO API checks nothing
+        if tuple(label.rle.size) != size[::-1]:
+            raise LabelError(f"{where}: rle.size is {list(label.rle.size)}, but the image has {list(size[::-1])}")
         mask = {"mask": {"size": list(label.rle.size), "counts": label.rle.counts}}
         x, y, width, height = coco_mask.toBbox(mask["mask"]).tolist()
         label.box2d = Box2D(x, y, x + width - 1, y + height - 1)

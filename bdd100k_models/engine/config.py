@@ -56,7 +56,7 @@ def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
     """Parse ``KEY=VALUE`` words as OpenMMLab does: numbers, booleans, None, lists in brackets, else text.
 
     Raises:
-        InputError: A word has no ``=``.
+        InputError: A word has no ``=``, or a bracket without its like.
     """
     if not items:
         return {}
@@ -64,5 +64,8 @@ def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
         raise InputError(f"--cfg-options takes KEY=VALUE, not {wrong[0]!r}")
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--values", nargs="+", action=DictAction)
-    values: dict[str, Any] = parser.parse_args(["--values", *items]).values
+    try:
+        values: dict[str, Any] = parser.parse_args(["--values", *items]).values
+    except AssertionError as error:  # of a bracket without its like
+        raise InputError(f"--cfg-options: {error}") from None
     return values

@@ -66,13 +66,42 @@ def prepare_model(
         load_weights(model, weights)
     model = _without_sync(model)
     if fuse_conv_bn:
-        from mmcv.cnn.utils import fuse_conv_bn as fuse
-
-        model = fuse(model)
+        _fuse(model)
     model.to(device)
     if channels_last:
+        _keep_flat_layouts(model)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
     return model.eval()
+
+
+def _fuse(module: nn.Module) -> None:
+    """Fold batch normalisation into the convolution right before it.
+
+    mmcv's own function also takes one that follows later, which in DMNet is that of another output.
+    """
+    from mmcv.cnn.utils.fuse_conv_bn import _fuse_conv_bn
+
+    before: tuple[str, nn.Module] | None = None
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.modules.batchnorm._BatchNorm) and before is not None:
+            module._modules[before[0]] = _fuse_conv_bn(before[1], child)
+            module._modules[name] = nn.Identity()
+        elif not isinstance(child, nn.Conv2d):
+            _fuse(child)
+        before = (name, child) if isinstance(child, nn.Conv2d) else None
+
+
+def _keep_flat_layouts(model: nn.Module) -> None:
+    """Give what flattens its features by ``view`` (VGG, DMNet's filters) a layout by channels."""
+    for module in model.modules():
+        parts: Any = module
+        flattened: list[nn.Module] = []
+        if type(module).__name__ == "VGG":
+            flattened = [parts.features[-1]]
+        elif type(module).__name__ == "DCM":
+            flattened = [parts.filter_gen_conv, parts.input_redu_conv]
+        for part in flattened:
+            part.register_forward_hook(lambda _, __, output: output.contiguous())
 
 
 def _without_sync(model: nn.Module) -> nn.Module:

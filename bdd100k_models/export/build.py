@@ -131,7 +131,7 @@ def _take_apart(model: Model, options: ExportOptions) -> _Parts:
     preprocessor = model.network.data_preprocessor
     normalisation = normalisation_of(preprocessor)
     pipeline = model.config.test_dataloader.dataset.pipeline
-    geometry = plan_geometry(pipeline, options.size, normalisation.divisor)
+    geometry = plan_geometry(pipeline, options.size, normalisation.divisor, options.pre)
     network = network_of(model.network, model.task, geometry, options.post).eval()
     prepare = Prepare(geometry, normalisation) if options.pre else None
     front, back = _Front(prepare, network).eval(), _Back(network).eval()

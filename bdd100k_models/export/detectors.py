@@ -235,7 +235,8 @@ class TwoStageNetwork(Network):
         """Return boxes, scores, classes and, if there are any, masks; without ``post`` all candidates and no masks."""
         candidates = self.stages.candidates(features)
         if not self.post:
-            return candidates
+            boxes = candidates.boxes  # of masks' boxes, still in pixels of the input
+            return candidates._replace(boxes=_rescale(boxes, self.metas)) if self.stages.with_mask else candidates
         settings = self.model.roi_head.test_cfg
         found = choose(candidates, settings, float(settings.score_thr))
         if not self.stages.with_mask:

@@ -141,11 +141,14 @@ def deform_convolve(
     out_height, out_width = (int(side) for side in offset.shape[-2:])
     outputs, _, rows, columns = (int(side) for side in weight.shape)
     taps = rows * columns
+    if min(height, width) == 1:  # where there is one pixel, sampling knows no outside; what is padded is zero, as that
+        input = functional.pad(input, (0, int(width == 1), 0, int(height == 1)))
+        height, width = max(height, 2), max(width, 2)
     y, x = _tap_grid((rows, columns), (out_height, out_width), stride, padding, dilation)
     moves = offset.reshape(-1, taps, 2, out_height, out_width)
     # (N * offset groups, taps * Ho, Wo, 2), from -1 to 1 between the centres of the outermost pixels
-    grid_x = (x.to(input) + moves[:, :, 1]) * (2 / max(width - 1, 1)) - 1
-    grid_y = (y.to(input) + moves[:, :, 0]) * (2 / max(height - 1, 1)) - 1
+    grid_x = (x.to(input) + moves[:, :, 1]) * (2 / (width - 1)) - 1
+    grid_y = (y.to(input) + moves[:, :, 0]) * (2 / (height - 1)) - 1
     grid = torch.stack([grid_x, grid_y], dim=-1).reshape(-1, taps * out_height, out_width, 2)
     source = input.reshape(-1, channels // offset_groups, height, width)
     sampled = functional.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=True)

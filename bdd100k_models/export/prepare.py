@@ -54,13 +54,14 @@ class Geometry:
         }
 
 
-def plan_geometry(pipeline: Sequence[Mapping[str, Any]], image: Size, divisor: int) -> Geometry:
+def plan_geometry(pipeline: Sequence[Mapping[str, Any]], image: Size, divisor: int, prepares: bool = True) -> Geometry:
     """Work out what a test pipeline does to pictures of one size.
 
     Args:
         pipeline: The steps, from loading to packing; steps for videos may stand in a broadcaster.
         image: Height and width of the pictures.
         divisor: Of the padded sides.
+        prepares: Whether the graph does these steps; if not, those that it could not do leave the size alone.
 
     Raises:
         ConfigError: A step is none that a graph can do.
@@ -80,7 +81,7 @@ def plan_geometry(pipeline: Sequence[Mapping[str, Any]], image: Size, divisor: i
         elif kind == "TopdownAffine":
             width, height = step["input_size"]
             resized = network = image = (height, width)
-        elif not (kind.startswith("Pack") or kind == "PersonBoxCenterScale"):
+        elif not (kind.startswith("Pack") or kind == "PersonBoxCenterScale") and prepares:
             raise ConfigError(f"the test pipeline's {kind} cannot be part of a graph; export with --no-pre")
     height, width = (math.ceil(side / divisor) * divisor for side in network)
     return Geometry(image, resized, crop, network, (height, width), rounds)
@@ -133,6 +134,13 @@ def normalisation_of(preprocessor: Any) -> Normalisation:
     std = preprocessor.std.flatten().tolist() if normalises else [1.0] * 3
     pad = float(getattr(preprocessor, "pad_value", getattr(preprocessor, "pad_val", 0)) or 0)
     divisor = int(getattr(preprocessor, "pad_size_divisor", 1) or 1)
+    if hasattr(preprocessor, "test_cfg"):  # mmseg pads for tests as that says, and for training as the other does
+        padding = preprocessor.test_cfg or {}
+        if padding.get("size") is not None:
+            raise ConfigError(
+                "the data_preprocessor pads to test_cfg.size; a graph pads to test_cfg.size_divisor alone"
+            )
+        divisor = int(padding.get("size_divisor") or 1)
     return Normalisation(tuple(mean), tuple(std), not swaps, pad, max(divisor, 1))
 
 
@@ -157,7 +165,7 @@ class Prepare(nn.Module):
             pixels = pixels.flip(1)
         if geometry.resized != geometry.image:
             pixels = functional.interpolate(pixels, size=geometry.resized, mode="bilinear", align_corners=False)
-            pixels = torch.round(pixels) if geometry.rounds else pixels
+            pixels = torch.floor(pixels + 0.5) if geometry.rounds else pixels  # as OpenCV: halves go up
         (top, left), (height, width) = geometry.crop, geometry.network
         if geometry.network != geometry.resized:
             pixels = pixels[:, :, top : top + height, left : left + width]

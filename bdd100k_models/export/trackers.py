@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bdd100k_models.errors import InputError
-from bdd100k_models.export.detectors import Candidates, DenseNetwork, Found, Priors, TwoStages, choose
+from bdd100k_models.export.detectors import Candidates, Found, Priors, TwoStages, choose
 from bdd100k_models.export.networks import Network, Tensors
 from bdd100k_models.export.prepare import Geometry
 
@@ -84,7 +84,8 @@ def _candidates_of_yolox(head: Any, priors: Priors, features: Tensors, metas: di
     across, down = metas["scale_factor"]
     boxes = boxes * boxes.new_tensor([1 / across, 1 / down] * 2)
     sure = scores >= float(head.test_cfg.score_thr)
-    return Candidates(boxes, torch.where(sure, scores, torch.full_like(scores, -1.0)), classes)
+    # what is unsure is left out in PyTorch: its boxes, of any size, must not decide how far classes are put apart
+    return Candidates(boxes * sure[:, None], torch.where(sure, scores, torch.full_like(scores, -1.0)), classes)
 
 
 def tracker_network(model: Any, geometry: Geometry, post: bool) -> Network:
@@ -100,7 +101,4 @@ def tracker_network(model: Any, geometry: Geometry, post: bool) -> Network:
         raise InputError("PCAN: no graph can be made; its features and masks depend on a memory of earlier frames")
     if isinstance(model, BoxQDTrack):
         return QuasiDenseNetwork(model, geometry, post)
-    kind = DenseNetwork if hasattr(model, "bbox_head") else None
-    if kind is None:
-        raise InputError(f"{type(model).__name__}: graphs of such models cannot be made")
-    return kind(model, geometry, post)
+    raise InputError(f"{type(model).__name__}: graphs of such models cannot be made")

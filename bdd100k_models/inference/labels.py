@@ -251,11 +251,9 @@ def _objects(labels: Sequence[Label], task: Task, place: dict[str, Any], where: 
     ids = np.array([_number(label.id) for label in labels], np.int64)
     boxes = np.array([_corners(label.box2d) for label in labels], np.float64).reshape(-1, 4)
     if task.name not in _SEGMENTED:
-        if task.videos:
-            return Tracks(**common, boxes=boxes, ids=ids)
         kept = ~np.isnan(boxes).any(axis=1)
-        common |= {"scores": common["scores"][kept], "classes": common["classes"][kept]}
-        return Detections(**common, boxes=boxes[kept])
+        common |= {"scores": common["scores"][kept], "classes": common["classes"][kept], "boxes": boxes[kept]}
+        return Tracks(**common, ids=ids[kept]) if task.videos else Detections(**common)
     segments = _paint(labels, place["size"], where)
     unknown = np.isnan(boxes).any(axis=1)
     boxes[unknown] = boxes_of(segments, len(labels))[unknown]
@@ -322,7 +320,7 @@ def _of_mask(path: Path, task: Task, place: dict[str, Any], size: tuple[int, int
         "boxes": boxes_of(segments, len(numbers)),
         "segments": segments,
     }
-    return MaskTracks(**common, ids=numbers.astype(np.int64) - 1) if task.videos else Instances(**common)
+    return MaskTracks(**common, ids=numbers.astype(np.int64)) if task.videos else Instances(**common)
 
 
 def _check_size(found: tuple[int, ...], size: tuple[int, int] | None, path: Path) -> None:

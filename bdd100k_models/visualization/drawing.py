@@ -39,12 +39,14 @@ class Canvas:
 
     Attributes:
         pixels: uint8 (height, width, 3), blue-green-red; changed in place.
-        top: The first row that is free for a panel in the upper left corner.
+        top: The first row that is free for a panel in the upper left corner, or in the column of panels beside it.
+        left: The first column of that column of panels.
         taken: Where panels and captions are: left, top, right and bottom in pixels.
     """
 
     pixels: Pixels
     top: int = 0
+    left: int = 0
     taken: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     @property
@@ -53,7 +55,7 @@ class Canvas:
         return scale_of(self.pixels)
 
     def panel(self, width: int, height: int) -> tuple[int, int]:
-        """Darken a panel below the others, in the upper left corner.
+        """Darken a panel below the others in the upper left corner, or beside them where there is no room below.
 
         Args:
             width: Its width in pixels.
@@ -62,8 +64,10 @@ class Canvas:
         Returns:
             Its left column and top row.
         """
-        left = round(_GAP * self.scale)
-        top = self.top + left // (2 if self.top else 1)
+        gap = round(_GAP * self.scale)
+        if self.top and self.top + gap // 2 + height > self.pixels.shape[0]:
+            self.left, self.top = max(box[2] for box in self.taken), 0
+        left, top = self.left + gap, self.top + gap // (2 if self.top else 1)
         ground = self.pixels[top : top + height, left : left + width]
         ground[:] = (ground * (1 - _PANEL_OPACITY) + np.array(_PANEL) * _PANEL_OPACITY).astype(np.uint8)
         self.top = top + height

@@ -45,9 +45,9 @@ def draw_results(
     """
     canvas = Canvas(pixels)
     for place, result in sorted(enumerate(results), key=lambda item: _layer(item[1])):
-        draw_result(result, canvas, threshold)
-        if trails is not None and isinstance(result, Tracks):
+        if trails is not None and isinstance(result, Tracks):  # below, so that no line runs through a caption
             draw_trails(pixels, trails.setdefault(place, Trails()).add(result, threshold))
+        draw_result(result, canvas, threshold)
 
 
 def _layer(result: Result) -> int:

@@ -44,6 +44,11 @@ def _draw_legend(canvas: Canvas, names: Sequence[str]) -> None:
     height = texts[0].shape[0]
     row, margin, swatch = round(1.35 * height), round(0.5 * height), round(1.5 * height)
     width = max(text.shape[1] for text in texts)
+    room = max(1, (canvas.pixels.shape[0] - 4 * margin) // row)  # in a low picture the names take several columns
+    if len(names) > room:
+        _draw_legend(canvas, names[:room])
+        _draw_legend(canvas, names[room:])
+        return
     left, top = canvas.panel(3 * margin + swatch + width, 2 * margin + row * len(names))
     pixels = canvas.pixels
     for place, (name, text) in enumerate(zip(names, texts, strict=True)):

@@ -28,5 +28,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     # equal scores, of which saturated proposals have many, come in the order of mmcv's own sort, which is not stable;
     # torchvision's is, so it leaves the order of what is sorted already
     order = scores.sort(0, descending=True)[1]
-    kept: Tensor = torch.ops.torchvision.nms(corners[order], scores[order].to(corners.dtype), iou_threshold)
+    # torchvision's kernel for CPUs compares with a double, mmcv's and that for GPUs with the precision of the boxes
+    threshold = float(torch.tensor(iou_threshold, dtype=corners.dtype))
+    kept: Tensor = torch.ops.torchvision.nms(corners[order], scores[order].to(corners.dtype), threshold)
     return order[kept]

@@ -47,19 +47,16 @@ class Summary:
         root: The data root.
         images: Pictures by split.
         labels: Labels of all tasks by category.
-        unlabelled: Pictures without a label.
     """
 
     root: Path
     images: dict[str, int] = field(default_factory=dict)
     labels: Counter[str] = field(default_factory=Counter)
-    unlabelled: int = 0
 
     def add(self, frames: Mapping[str, Frame]) -> None:
         """Count the labels of a picture's frames, one of each label file."""
         for frame in frames.values():
             self.labels.update(label.category or "" for label in frame.labels or [])
-        self.unlabelled += not any(frame.labels for frame in frames.values())
 
     def __str__(self) -> str:
         """Return one line with counts and the path."""
@@ -182,8 +179,8 @@ def processes(count: int) -> int:
 
 
 @contextlib.contextmanager
-def mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]]:
-    """Yield a ``map`` that keeps the order, in this process or in several."""
+def mapper(nproc: int, at_once: int = 4) -> Iterator[Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]]:
+    """Yield a ``map`` that keeps the order, in this process or in several, each of which takes ``at_once`` items."""
     if nproc == 1:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
@@ -196,7 +193,7 @@ def mapper(nproc: int) -> Iterator[Callable[[Callable[[int], Any], Iterable[int]
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(nproc, context, initializer=cv2.setNumThreads, initargs=(1,))
     try:
-        yield partial(pool.map, chunksize=4)
+        yield partial(pool.map, chunksize=at_once)
     except BrokenProcessPool:
         raise OutputError("a process that draws was killed, perhaps for want of memory; set a lower nproc") from None
     finally:
@@ -216,7 +213,7 @@ def _write_picture(job: _Job, split: str, index: int) -> _Frames:
         if task in MASKS:
             png, labels = MASKS[task](picture)
             write_bytes(job.root / get_task(task).label_path(split) / name.with_suffix(".png"), png)
-            frames[path] = Frame(picture.frame.name, labels=labels or None)
+            frames[path] = Frame(picture.frame.name, size=picture.frame.size, labels=labels or None)
         else:
             frames[path] = FRAMES[task](picture)
     return frames

@@ -62,21 +62,29 @@ def generate_videos(
         OutputError: ``root`` is not empty and ``force`` is not set, or it cannot be written.
     """
     counts = check_counts(videos, seed, size, nproc)
-    if not 1 <= frames <= _MAX_FRAMES:
-        raise InputError(f"the number of frames must be 1 to {_MAX_FRAMES}, not {frames}")
+    check_frames(frames)
     job = _Job(root, known_tasks(tasks, VIDEO_TASKS, "videos"), seed, size, frames, reach)
     if not force:
         check_empty(root)
     make_folder(root)
     summary = Summary(root, {split: count * frames for split, count in counts.items()})
     total = sum(counts.values())
-    with ProgressBar(total * frames, "drawing") as bar, mapper(nproc or processes(total * frames)) as run:
+    with (
+        ProgressBar(total * frames, "drawing") as bar,
+        mapper(nproc or min(total, processes(total * frames)), at_once=1) as run,
+    ):
         for split, count in counts.items():
             for counted in run(partial(_write_video, job, split), range(count)):
                 for frame in counted:
                     summary.add(frame)
                 bar.advance(frames)
     return summary
+
+
+def check_frames(frames: int) -> None:
+    """Raise InputError where no video can have so many frames."""
+    if not 1 <= frames <= _MAX_FRAMES:
+        raise InputError(f"the number of frames must be 1 to {_MAX_FRAMES}, not {frames}")
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,13 @@ def _write_video(job: _Job, split: str, index: int) -> list[dict[str, Frame]]:
             write_bytes(path.with_suffix(".png"), found.png())
             labels = found.labels(names)
             segments.append(
-                Frame(picture.frame.name, videoName=name, frameIndex=picture.frame.frameIndex, labels=labels or None)
+                Frame(
+                    picture.frame.name,
+                    videoName=name,
+                    frameIndex=picture.frame.frameIndex,
+                    size=picture.frame.size,
+                    labels=labels or None,
+                )
             )
     for task, frames, form in (("mot", boxes, 0), ("mots", segments, 1)):
         if labelled and task in job.tasks:

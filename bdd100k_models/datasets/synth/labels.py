@@ -203,5 +203,5 @@ MASKS: Mapping[str, Callable[[Picture], MaskLabels]] = {
 FRAMES: Mapping[str, Callable[[Picture], Frame]] = {
     "det": lambda picture: picture.frame,
     "tagging": lambda picture: picture.frame,
-    "pose": lambda picture: Frame(picture.frame.name, labels=pose_labels(picture)),
+    "pose": lambda picture: Frame(picture.frame.name, size=picture.frame.size, labels=pose_labels(picture)),
 }

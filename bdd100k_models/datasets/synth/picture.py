@@ -17,8 +17,8 @@ from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.scene import Part, Scene
 from bdd100k_models.datasets.synth.surfaces import number_of, rows_of
 from bdd100k_models.datasets.synth.weather import draw_weather
-from bdd100k_models.formats.scalabel import Frame
-from bdd100k_models.tasks import SPLITS
+from bdd100k_models.formats.scalabel import Frame, ImageSize
+from bdd100k_models.tasks import IMAGE_SIZE, SPLITS
 
 #: Object ``n`` of picture ``i`` has the id ``i * IDS_AN_IMAGE + n``.
 IDS_AN_IMAGE = 1000
@@ -72,9 +72,15 @@ def draw_picture(
     ids = {number: str(index * IDS_AN_IMAGE + number) for number in parts}
     labels = annotate(canvas, parts, ids)
     attributes = {"weather": scene.weather, "timeofday": scene.timeofday, "scene": scene.place}
-    frame = Frame(picture_name(seed, split, index), attributes=attributes, labels=labels or None)
+    name = picture_name(seed, split, index)
+    frame = Frame(name, size=frame_size(size), attributes=attributes, labels=labels or None)
     numbers = {label_id: number for number, label_id in ids.items()}
     return Picture(canvas.pixels, canvas.ids, parts, numbers, frame, scene)
+
+
+def frame_size(size: tuple[int, int]) -> ImageSize | None:
+    """Return what a frame says of its size (width, height): nothing where it is the data set's, as in its labels."""
+    return None if size[::-1] == IMAGE_SIZE else ImageSize(*size)
 
 
 def picture_name(seed: int, split: str, index: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from bdd100k_models.datasets.synth.annotate import annotate
 from bdd100k_models.datasets.synth.camera import Pose
 from bdd100k_models.datasets.synth.figures import Person
-from bdd100k_models.datasets.synth.picture import Picture, render
+from bdd100k_models.datasets.synth.picture import Picture, frame_size, render
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.scene import Part, Prop, Scene
 from bdd100k_models.formats.scalabel import Frame
@@ -69,7 +69,13 @@ def draw_video(
         for label in labels:
             label.attributes = {**(label.attributes or {}), "crowd": False}
             label.attributes.pop("trafficLightColor", None)
-        frame = Frame(f"{name}-{number + 1:07d}.jpg", videoName=name, frameIndex=number, labels=labels or None)
+        frame = Frame(
+            f"{name}-{number + 1:07d}.jpg",
+            videoName=name,
+            frameIndex=number,
+            size=frame_size(size),
+            labels=labels or None,
+        )
         yield Picture(canvas.pixels, canvas.ids, parts, {label_id: n for n, label_id in ids.items()}, frame, now)
 
 

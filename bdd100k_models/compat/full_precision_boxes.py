@@ -1,0 +1,60 @@
+"""mmdet 3.3 decodes boxes in the precision of the features, which in bfloat16 is four pixels at the right edge.
+
+mmdet 2 left reduced precision before boxes were decoded and suppressed (``force_fp32``); mmdet 3 does not, so under
+autocast anchors, boxes and the offsets between classes are rounded, small objects lose their extent, and motion
+trackers meet arrays that NumPy does not have. Here what predicts takes float32 again. Training stays as mmdet has it.
+The mend is no longer needed once ``BaseDenseHead.predict_by_feat`` gives the same boxes for maps of either precision.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_REDUCED = (torch.bfloat16, torch.float16)
+
+
+def install() -> None:
+    """Mend the heads; once is enough, twice does no harm. mmdet must be importable."""
+    from mmdet.models.dense_heads import YOLOXHead
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+    from mmdet.models.roi_heads.bbox_heads import BBoxHead
+
+    for head, names in (
+        (BaseDenseHead, ("predict_by_feat",)),
+        (YOLOXHead, ("predict_by_feat",)),
+        (BBoxHead, ("predict_by_feat", "refine_bboxes", "regress_by_class")),
+    ):
+        for name in names:
+            if not hasattr(method := getattr(head, name), "__wrapped__"):
+                setattr(head, name, _widening(method))
+
+
+def _widening(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def wrapped(self: Any, *arguments: Any, **options: Any) -> Any:
+        devices = set(_devices_of_reduced([arguments, options]))
+        if torch.is_grad_enabled() or not devices:
+            return method(self, *arguments, **options)
+        with torch.autocast(devices.pop(), enabled=False):
+            return method(self, *_widen(arguments), **_widen(options))
+
+    return wrapped
+
+
+def _devices_of_reduced(node: Any) -> list[str]:
+    if isinstance(node, torch.Tensor):
+        return [node.device.type] if node.dtype in _REDUCED else []
+    items = node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ()
+    return [device for item in items for device in _devices_of_reduced(item)]
+
+
+def _widen(node: Any) -> Any:
+    if isinstance(node, torch.Tensor):
+        return node.float() if node.dtype in _REDUCED else node
+    if type(node) in (list, tuple):
+        return type(node)(_widen(item) for item in node)
+    return {key: _widen(item) for key, item in node.items()} if type(node) is dict else node
