@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import gc
 import json
 import multiprocessing
 import platform
@@ -29,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -58,6 +57,10 @@ from bdd100k_models.zoo.records import config_files
 
 WAYS = ("eager", "compile", "onnxruntime")
 _FIXED = ("pose", "tagging")
+
+#: How to run bare and end to end, or why a way is not there.
+Way: TypeAlias = "tuple[Callable[[], object], Callable[[], object]] | str"
+Result = TypeVar("Result")
 
 
 def build(architecture: Architecture, size: tuple[int, int] | None) -> Model:
@@ -110,10 +113,10 @@ class Bench:
             predict(self.model.network, self.batch())
         return float(counter.get_total_flops()) / 1e9
 
-    def ways(self, wanted: list[str]) -> dict[str, tuple[Callable[[], object], Callable[[], object]] | str]:
+    def ways(self, wanted: list[str]) -> dict[str, Way]:
         """Return how to run bare and end to end, or why a way is not there, by its name."""
         data, network = self.batch(), self.model.network
-        found: dict[str, tuple[Callable[[], object], Callable[[], object]] | str] = {}
+        found: dict[str, Way] = {}
 
         def bare() -> object:
             with torch.inference_mode():
@@ -129,10 +132,9 @@ class Bench:
             found["onnxruntime"] = self._exported()
         return {name: found[name] for name in wanted}
 
-    def _compiled(self) -> tuple[Callable[[], object], Callable[[], object]] | str:
+    def _compiled(self) -> Way:
         if (reason := no_compiler()) is not None:
             return reason
-        torch.compiler.reset()  # after some models that it compiled, it would give the next ones up
 
         def forward(data: dict[str, list[Any]]) -> list[dict[str, Any]]:
             with torch.no_grad():  # in inference mode PyTorch 2.11 fails over its own guards on models of pose
@@ -152,7 +154,7 @@ class Bench:
             return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
         return lambda: compiled(prepared), whole
 
-    def _exported(self) -> tuple[Callable[[], object], Callable[[], object]] | str:
+    def _exported(self) -> Way:
         path = self.folder / "model.onnx"
         try:
             write_model(self.model, path, ExportOptions(size=self.size))
@@ -197,42 +199,62 @@ def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int, limit: floa
 def measure(
     architecture: Architecture, size: tuple[int, int] | None, rounds: int, limit: float, wanted: list[str]
 ) -> dict[str, Any]:
-    """Return the figures of an architecture."""
+    """Return the figures of an architecture, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(architecture, size, Path(folder))
-        row: dict[str, Any] = {
-            "name": architecture.name,
-            "example": architecture.example,
-            "task": architecture.task,
-            "size": bench.size,
-            "parameters": count_parameters(bench.model.network),
-            "gflops": round(bench.flops(), 2),
-        }
-        ways = bench.ways(wanted)
-        running = {name: way for name, way in ways.items() if not isinstance(way, str)}
-        for name, (bare, _) in running.items():
-            if name != "eager":  # that is warm, its operations were counted
-                bare()
-        row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds, limit)
-        row["whole"] = time_in_turn({name: way[1] for name, way in running.items()}, rounds, limit)
-        row["failed"] = {name: way for name, way in ways.items() if isinstance(way, str)}
-        row["memory"] = {name: _memory_of(architecture, size, name, Path(folder)) for name in running}
+        row = _in_a_new_process(_measure, architecture, size, rounds, limit, wanted, Path(folder))
+        for way in row["bare"].keys() - {"compile"}:
+            row["memory"][way] = _in_a_new_process(_memory_of, architecture, size, way, Path(folder))
+    return row
+
+
+def _in_a_new_process(function: Callable[..., Result], *arguments: object) -> Result:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def _measure(
+    architecture: Architecture,
+    size: tuple[int, int] | None,
+    rounds: int,
+    limit: float,
+    wanted: list[str],
+    folder: Path,
+) -> dict[str, Any]:
+    set_cpu_threads()
+    before = _peak()
+    bench = Bench(architecture, size, folder)
+    row: dict[str, Any] = {
+        "name": architecture.name,
+        "example": architecture.example,
+        "task": architecture.task,
+        "size": bench.size,
+        "parameters": count_parameters(bench.model.network),
+        "gflops": round(bench.flops(), 2),
+        "memory": {},
+    }
+    ways: dict[str, Way] = {}
+    for name in wanted:
+        ways |= bench.ways([name])
+        if name == "compile" and not isinstance(ways[name], str):
+            row["memory"][name] = round(_peak() - before, 1)
+    running = {name: way for name, way in ways.items() if not isinstance(way, str)}
+    for name, (bare, _) in running.items():
+        if name != "eager":  # that is warm, its operations were counted
+            bare()
+    row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds, limit)
+    row["whole"] = time_in_turn({name: way[1] for name, way in running.items()}, rounds, limit)
+    row["failed"] = {name: way for name, way in ways.items() if isinstance(way, str)}
     return row
 
 
 def _memory_of(architecture: Architecture, size: tuple[int, int] | None, way: str, folder: Path) -> float:
-    """Return the most memory, in MiB, that a new process takes to load a model and run it once."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_use, (architecture, size, way, folder))
-
-
-def _use(architecture: Architecture, size: tuple[int, int] | None, way: str, folder: Path) -> float:
+    """Return the most memory, in MiB, that this new process takes to load a model and run it once."""
     before = _peak()
-    if way != "onnxruntime":
-        runs = Bench(architecture, size, folder).ways([way])[way]
-        assert not isinstance(runs, str), runs
-        runs[0]()
+    if way == "eager":
+        bench = Bench(architecture, size, folder)
+        with torch.inference_mode():
+            predict(bench.model.network, bench.batch())
     else:
         runner = load(folder / "model.onnx")
         pose = architecture.task == "pose"
@@ -347,7 +369,6 @@ def main() -> None:
         found[architecture.name, tuple(row["size"])] = row | circumstances()
         write_bytes(args.results, json.dumps(list(found.values()), indent=1).encode())
         print(architecture.example, file=sys.stderr, flush=True)
-        gc.collect()
     wanted = [found[item.name, size_of(item, size)] for item in asked]
     print_table(wanted)
     if args.write:

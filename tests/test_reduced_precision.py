@@ -15,11 +15,17 @@ from mmengine.config import ConfigDict
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import build_model, prepare_model
 from bdd100k_models.errors import InputError
+from bdd100k_models.registry import enter_scope
 from bdd100k_models.zoo.records import config_files
 
 CPU = torch.device("cpu")
 _META = {"img_shape": (720, 1280), "ori_shape": (720, 1280), "scale_factor": (1.0, 1.0)}
 _TEST = ConfigDict(score_thr=0.05, nms_pre=100, nms={"type": "nms", "iou_threshold": 0.5}, max_per_img=50)
+
+
+@pytest.fixture(autouse=True)
+def scope() -> None:
+    enter_scope("mmdet")  # whatever library the test before was about
 
 
 @pytest.mark.parametrize("mended", [True, False])
