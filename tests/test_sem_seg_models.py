@@ -54,8 +54,10 @@ def test_a_model_learns_and_predicts(task: str, name: str):
     total, _ = model.parse_losses(losses)
     assert total.isfinite() and total > 0
     total.backward()
-    assert [key for key, value in model.named_parameters() if value.grad is None] == []
-    assert all(value.grad.isfinite().all() for value in model.parameters())
+    # EMANet has a fixed layer
+    learning = {key: value for key, value in model.named_parameters() if value.requires_grad}
+    assert len(learning) > 10 and [key for key, value in learning.items() if value.grad is None] == []
+    assert all(value.grad.isfinite().all() for value in learning.values())
 
     shape = {"img_path": "a.jpg", "img_shape": size, "ori_shape": (48, 100)}
     with torch.inference_mode():
