@@ -1,4 +1,4 @@
-"""Where configs and tables lie: in the task folders of a source tree, or inside an installed package."""
+"""Where configs and tables lie, in a source tree or a package, and questions about paths that cannot fail."""
 
 import contextlib
 from pathlib import Path

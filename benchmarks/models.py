@@ -113,24 +113,19 @@ class Bench:
             predict(self.model.network, self.batch())
         return float(counter.get_total_flops()) / 1e9
 
-    def ways(self, wanted: list[str]) -> dict[str, Way]:
-        """Return how to run bare and end to end, or why a way is not there, by its name."""
+    def way(self, name: str) -> Way:
+        """Return one of :data:`WAYS` to run it, or why that is not there."""
+        if name == "compile":
+            return self._compiled()
+        if name == "onnxruntime":
+            return self._exported()
         data, network = self.batch(), self.model.network
-        found: dict[str, Way] = {}
 
         def bare() -> object:
             with torch.inference_mode():
                 return predict(network, data)
 
-        def whole() -> object:
-            return self.model.predict(self.pixels, **self.options)
-
-        found["eager"] = (bare, whole)
-        if "compile" in wanted:
-            found["compile"] = self._compiled()
-        if "onnxruntime" in wanted:
-            found["onnxruntime"] = self._exported()
-        return {name: found[name] for name in wanted}
+        return bare, lambda: self.model.predict(self.pixels, **self.options)
 
     def _compiled(self) -> Way:
         if (reason := no_compiler()) is not None:
@@ -235,7 +230,7 @@ def _measure(
     }
     ways: dict[str, Way] = {}
     for name in wanted:
-        ways |= bench.ways([name])
+        ways[name] = bench.way(name)
         if name == "compile" and not isinstance(ways[name], str):
             row["memory"][name] = round(_peak() - before, 1)
     running = {name: way for name, way in ways.items() if not isinstance(way, str)}

@@ -124,12 +124,12 @@ def run(args: argparse.Namespace) -> int:
     tasks = args.tasks or [*IMAGE_TASKS, *VIDEO_TASKS]
     if unknown := set(tasks) - {*IMAGE_TASKS, *VIDEO_TASKS}:
         raise InputError(f"there is no task {min(unknown)!r}; the tasks are {', '.join((*IMAGE_TASKS, *VIDEO_TASKS))}")
-    for option, counts, known in (("--val", pictures, IMAGE_TASKS), ("--val-videos", videos, VIDEO_TASKS)):
-        if any(counts.values()) and not set(tasks) & set(known):
-            raise InputError(f"{option} and its like need one of {', '.join(known)} among --tasks")
     # all of it, before anything is drawn
-    for counts in filter(lambda counts: any(counts.values()), (pictures, videos)):
-        check_counts(counts, args.seed, size, args.nproc)
+    for option, counts, known in (("--val", pictures, IMAGE_TASKS), ("--val-videos", videos, VIDEO_TASKS)):
+        if any(counts.values()):
+            if not set(tasks) & set(known):
+                raise InputError(f"{option} and its like need one of {', '.join(known)} among --tasks")
+            check_counts(counts, args.seed, size, args.nproc)
     if any(videos.values()):
         check_frames(args.frames)
     force = args.force

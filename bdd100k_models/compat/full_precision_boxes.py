@@ -36,10 +36,9 @@ def install() -> None:
 def _widening(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def wrapped(self: Any, *arguments: Any, **options: Any) -> Any:
-        devices = set(_devices_of_reduced([arguments, options]))
-        if torch.is_grad_enabled() or not devices:
+        if torch.is_grad_enabled() or not (devices := _devices_of_reduced([arguments, options])):
             return method(self, *arguments, **options)
-        with torch.autocast(devices.pop(), enabled=False):
+        with torch.autocast(devices[0], enabled=False):
             return method(self, *_widen(arguments), **_widen(options))
 
     return wrapped

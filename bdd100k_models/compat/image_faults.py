@@ -1,4 +1,4 @@
-"""mmcv 2.1 does not say which image it cannot load where the file is empty, and raises four kinds of error.
+"""mmcv 2.1 does not say which image it cannot load where the file is empty, and raises three kinds of error.
 
 ``LoadImageFromFile`` lets pass what the file system, OpenCV and an assertion say; of a file of zero bytes that is an
 error of OpenCV without a name. Here each becomes an :class:`~bdd100k_models.errors.ImageError` that names the file. The

@@ -12,6 +12,7 @@ import torch
 from bdd100k_models.engine.checkpoint import fill, read_checkpoint
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import build_model
+from bdd100k_models.engine.weightless import count_parameters
 from bdd100k_models.errors import CheckpointError, InputError
 from bdd100k_models.formats.files import atomic_writer, write_bytes
 from bdd100k_models.paths import resource_root
@@ -129,8 +130,7 @@ def _entry(
             "weights": f"{place}{stem}.pth",
             "md5": f"{place}{stem}.md5",
         }
-        count = sum(parameter.numel() for parameter in model.parameters())
-        return task, Model(stem, columns, links, count)
+        return task, Model(stem, columns, links, count_parameters(model))
     return None, None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -241,10 +240,11 @@ def _merge(
 
 def _refuse_equal_stems(images: ImageSet) -> None:
     """Refuse images that differ in their suffix alone, where each has files of its own."""
-    stems = Counter(PurePath(item.name).with_suffix("").as_posix() for item in images.items)
+    seen = set()
     for item in images.items:
-        if stems[PurePath(item.name).with_suffix("").as_posix()] > 1:
+        if (stem := PurePath(item.name).with_suffix("")) in seen:
             raise InputError(f"{item.name}: another image has this name with another suffix; rename one of them")
+        seen.add(stem)
 
 
 def _prepare_output(shards: Shards, identity: RunIdentity, images: ImageSet, options: TestOptions) -> set[int]:

@@ -260,7 +260,8 @@ def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan
     }
     if distributed.rank() == 0:
         before = read_record(options.work_dir) if options.resume else {}
-        write_record(options.work_dir, record | {key: before[key] for key in before if key == "scored"})
+        scored = {"scored": before["scored"]} if "scored" in before else {}
+        write_record(options.work_dir, record | scored)
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:

@@ -136,11 +136,11 @@ class Model:
     @property
     def finds_people(self) -> bool:
         """Whether it is a model of det, also one whose objects a tracker follows."""
+        if self.task.name != TRACKED["det"]:
+            return self.task.name == "det"
         from bdd100k_models.engine.motion import MotionTracking
 
-        return self.task.name == "det" or (
-            self.task.name == TRACKED["det"] and isinstance(self.network, MotionTracking)
-        )
+        return isinstance(self.network, MotionTracking)
 
     @property
     def detector(self) -> Model:

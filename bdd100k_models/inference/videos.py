@@ -81,7 +81,7 @@ class VideoFile:
             yield from _decode_by_opencv(self.path)
             return
         with container:
-            if _has_decoder(container.streams.video[0]):
+            if has_decoder(container.streams.video[0]):
                 yield from _decode_by_pyav(container)
                 return
         yield from _decode_by_opencv(self.path)
@@ -124,7 +124,7 @@ def _properties(path: Path) -> tuple[float, int]:
             if not container.streams.video:
                 raise ImageError(f"{path}: holds no pictures, only other streams")
             stream = container.streams.video[0]
-            if _has_decoder(stream):
+            if has_decoder(stream):
                 rate = float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
                 return rate, stream.frames or _length(container.duration, rate)
     except FAULTS:
@@ -143,7 +143,7 @@ def open_media(path: Path) -> Any:
     return av.open(str(path.absolute()))
 
 
-def _has_decoder(stream: Any) -> bool:
+def has_decoder(stream: Any) -> bool:
     """Tell whether a stream can be decoded; PyAV ends the process where one that cannot is asked to."""
     return stream.codec_context is not None
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import av
 
+from bdd100k_models.inference.videos import has_decoder, open_media
+
 #: What players expect in an MP4 file; other sound is encoded anew.
 _KEPT = ("aac", "mp3", "ac3", "eac3", "alac")
 
@@ -35,10 +37,9 @@ class Sound:
         self._next: Any = None
         self._stream: Any = None
         with contextlib.suppress(OSError, av.FFmpegError):
-            self._file = av.open(str(source.absolute()))
+            self._file = open_media(source)
         streams: Sequence[Any] = self._file.streams.audio if self._file is not None else ()
-        # PyAV ends the process where a stream without a decoder is asked to decode
-        self.exists = bool(streams) and streams[0].codec_context is not None
+        self.exists = bool(streams) and has_decoder(streams[0])
         if self.exists:
             self._begin(streams[0])
 
