@@ -18,6 +18,9 @@ RGB = tuple[int, int, int]
 #: (height, width) in pixels of every image of the data set.
 IMAGE_SIZE = (720, 1280)
 
+#: Frames a second of the videos of the tracking tasks; of a folder of images, and of the films made of either.
+VIDEO_RATE = 5.0
+
 #: One colour a category name, for every task.
 PALETTE: Mapping[str, RGB] = {
     "dynamic": (111, 74, 0),

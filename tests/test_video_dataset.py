@@ -134,7 +134,7 @@ def remove_all(content: list[dict[str, Any]]) -> None:
         (name_unknown, "traffic light"),
         (remove_all, "no frames"),
         (cut_run_lengths, "rle.counts covers 30 pixels"),
-        (mix_sizes, r"rle.size is \[360, 640\], but the image has \[720, 1280\]"),
+        (mix_sizes, "360x640 pixels .height x width., but the image has 720x1280"),
     ],
 )
 def test_what_is_wrong_with_a_video_is_said(labels: Path, spoil: Callable[[Any], None], message: str):

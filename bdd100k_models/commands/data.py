@@ -48,7 +48,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description=(
             "Draw driving scenes with exact labels below ROOT, in the data set's layout: images/100k and images/10k, "
             "and for each task the labels that belong to it (test has none, as in the real data set). The same seed, "
-            "split and size always give the same files, whatever the counts."
+            "split, size and reach, and for videos the same number of frames, always give the same files, however "
+            "many are asked for."
         ),
         formatter_class=HelpFormatter,
         epilog=_EXAMPLES,

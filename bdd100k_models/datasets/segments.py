@@ -192,7 +192,7 @@ def load_segments(record: dict[str, Any], task: Task, size: tuple[int, int]) -> 
 def segments_of_bitmask(path: Path, task: Task, size: tuple[int, int]) -> list[Segment]:
     """Read the segments of a bitmask; see :func:`load_segments`."""
     bitmask = read_bitmask(path)
-    _check_size(bitmask.ids.shape, size, str(path))
+    check_size(bitmask.ids.shape, size, str(path))
     # one number for all that a pixel says
     joined = (
         (bitmask.ids.astype(np.int32) << 12) | (bitmask.category.astype(np.int32) << 4) | (bitmask.attributes & 0xF)
@@ -216,7 +216,7 @@ def segments_of_bitmask(path: Path, task: Task, size: tuple[int, int]) -> list[S
 
 def _segments_of_frame(frame: _Frame, task: Task, size: tuple[int, int], where: str) -> list[Segment]:
     if frame.size is not None:
-        _check_size((frame.size.height, frame.size.width), size, where)
+        check_size((frame.size.height, frame.size.width), size, where)
     labels = [(label, *_category_of(label, task, where)) for label in frame.labels or ()]
     chosen = [(label, index, ignored) for label, index, ignored in labels if index is not None]
     polygons = [
@@ -226,7 +226,7 @@ def _segments_of_frame(frame: _Frame, task: Task, size: tuple[int, int], where: 
     segments = []
     for place, (label, index, ignored) in enumerate(chosen):
         if label.rle is not None:
-            _check_size(label.rle.size, size, f"{where}, label {label.id}")
+            check_size(label.rle.size, size, f"{where}, label {label.id}")
             mask = rle.decode(label.rle, f"{where}, label {label.id}")
         elif painted is not None:
             mask = painted == place
@@ -253,7 +253,12 @@ def _category_of(label: _Label, task: Task, where: str) -> tuple[int | None, boo
     return task.categories.index(category), ignored or marked
 
 
-def _check_size(found: tuple[int, ...], size: tuple[int, int], where: str) -> None:
+def check_size(found: tuple[int, ...], size: tuple[int, int], where: str) -> None:
+    """Compare the height and width of labels with those of their image.
+
+    Raises:
+        LabelError: They differ.
+    """
     if tuple(found) != tuple(size):
         raise LabelError(
             f"{where}: {found[0]}x{found[1]} pixels (height x width), but the image has {size[0]}x{size[1]}; "

@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.detection import instances_of_frame
+from bdd100k_models.datasets.segments import check_size
 from bdd100k_models.datasets.video_images import frames_by_video
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
@@ -163,8 +164,7 @@ def _instance(
     if label.rle is not None:
         where = f"{labels}: frame {frame.name}, label {label.id}"
         decode_runs(label.rle, where)  # the COCO API checks nothing
-        if tuple(label.rle.size) != size[::-1]:
-            raise LabelError(f"{where}: rle.size is {list(label.rle.size)}, but the image has {list(size[::-1])}")
+        check_size(label.rle.size, size[::-1], where)
         mask = {"mask": {"size": list(label.rle.size), "counts": label.rle.counts}}
         x, y, width, height = coco_mask.toBbox(mask["mask"]).tolist()
         label.box2d = Box2D(x, y, x + width - 1, y + height - 1)

@@ -15,9 +15,7 @@ from bdd100k_models.errors import ImageError, InputError, MissingFileError
 from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.videos import VIDEO_SUFFIXES, Camera, VideoFile
 from bdd100k_models.paths import expand_user
-
-#: Frames a second of a video that is a folder of images, as in the data set.
-FOLDER_RATE = 5.0
+from bdd100k_models.tasks import VIDEO_RATE
 
 
 class Source(Protocol):
@@ -57,7 +55,7 @@ class ImageFiles:
     def __init__(self, files: Sequence[tuple[str, Path]], video: str | None = None, every: int = 1) -> None:
         self.files, self.video = files, video
         self.paths: Sequence[Path] = [path for _, path in files]
-        self._rate = FOLDER_RATE / every
+        self._rate = VIDEO_RATE / every
         self.name = video or "images"
         self.count: int | None = len(files)
 

@@ -21,9 +21,6 @@ from bdd100k_models.visualization.movie import Movie
 from bdd100k_models.visualization.results import draw_results
 from bdd100k_models.visualization.tracks import Trails
 
-#: Frames a second of the data set's videos.
-RATE = 5.0
-
 
 @dataclass(frozen=True)
 class DrawOptions:
@@ -107,7 +104,7 @@ def draw_job(job: Job) -> Drawn:
     drawn, options = Drawn(), job.options
     movie = None
     if options.movies and job.images[0].video is not None:
-        movie = Movie(options.out_dir / f"{job.images[0].video}.mp4", RATE)
+        movie = Movie(options.out_dir / f"{job.images[0].video}.mp4")
     pictures = _pictures(job, drawn)
     if movie is None:
         for file, pixels in pictures:

@@ -15,6 +15,7 @@ import numpy as np
 
 from bdd100k_models.errors import OutputError
 from bdd100k_models.formats.files import make_folder, output_error
+from bdd100k_models.tasks import VIDEO_RATE
 from bdd100k_models.visualization.drawing import Pixels
 from bdd100k_models.visualization.sound import Sound
 
@@ -35,7 +36,7 @@ class Movie:
         OutputError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, rate: float = 5.0, sound: Path | None = None) -> None:
+    def __init__(self, path: Path, rate: float = VIDEO_RATE, sound: Path | None = None) -> None:
         make_folder(path.parent)
         self.path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

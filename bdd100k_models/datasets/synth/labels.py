@@ -25,7 +25,7 @@ from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import Bitmask
 from bdd100k_models.formats.png import encode_png_quickly
 from bdd100k_models.formats.scalabel import Frame, Label
-from bdd100k_models.tasks import TASKS
+from bdd100k_models.tasks import TASKS, THINGS
 
 #: Fewest pixels of a thing's panoptic segment; what shows less is unlabelled, as small things are in the real labels.
 _LEAST_SEGMENT = 24
@@ -119,7 +119,7 @@ def _flags(label: Label) -> int:
 def panoptic_segments(picture: Picture) -> Segments:
     """Return all segments: one for each kind of stuff, whose id is its category's, and one for each thing."""
     ids = panoptic_ids()
-    stuff = len(ids) - len(_things())
+    stuff = len(ids) - len(THINGS)
     category = category_table(picture.parts, ids, 0)
     size, first = _rows(picture)
     objects = np.arange(size) - first
@@ -127,10 +127,6 @@ def panoptic_segments(picture: Picture) -> Segments:
     seen = np.bincount(picture.rows.reshape(-1), minlength=size)
     category[is_thing & (seen < _LEAST_SEGMENT)] = 0
     return _segments(picture, category, np.where(is_thing, objects + len(ids), category), np.zeros_like(category))
-
-
-def _things() -> tuple[str, ...]:
-    return TASKS["pan_seg"].categories[30:]
 
 
 def semantic_mask(picture: Picture) -> NDArray[np.uint8]:

@@ -15,10 +15,8 @@ from bdd100k_models.datasets.synth.picture import Picture, frame_size, render
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.scene import Part, Prop, Scene
 from bdd100k_models.formats.scalabel import Frame
-from bdd100k_models.tasks import SPLITS, TASKS
+from bdd100k_models.tasks import SPLITS, TASKS, VIDEO_RATE
 
-#: Frames a second, as in the tracking part of the data set.
-RATE = 5.0
 _VIDEO_KEY = 0x71DE0  # keeps the random numbers of videos apart from those of pictures
 _NEAREST = 2.0  # metres; what comes nearer is passed and no longer drawn
 _STOP = 12.0  # metres before a crossing street at which the camera has stopped at the latest
@@ -58,11 +56,11 @@ def draw_video(
     seeds = np.random.SeedSequence((seed, SPLITS.index(split), index, _VIDEO_KEY)).spawn(4)
     scene_rng, motion_rng, weather_rng = (np.random.Generator(np.random.PCG64(part)) for part in seeds[:3])
     scene = _with_tracks(sample_scene(scene_rng, size))
-    motion = _sample_motion(motion_rng, scene, frames / RATE)
+    motion = _sample_motion(motion_rng, scene, frames / VIDEO_RATE)
     name = video_name(seed, split, index)
     tracked = set(TASKS["mot"].categories)
     for number in range(frames):
-        now = _after(scene, motion, number / RATE).within(reach)
+        now = _after(scene, motion, number / VIDEO_RATE).within(reach)
         canvas, parts = render(now, np.random.Generator(np.random.PCG64(seeds[3])), weather_rng)
         ids = {n: str(part.track) for n, part in parts.items()}
         labels = [label for label in annotate(canvas, parts, ids) if label.category in tracked]
