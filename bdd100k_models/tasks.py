@@ -146,6 +146,7 @@ class Task:
         labels: Label files or folders of a split, below the data root, in the order in which they are looked for.
         metric: The key of the official result that ranks models.
         description: One sentence on the size of the data.
+        test_server: The page to which results of the test split are sent, or None where there is none.
         videos: Whether the images are frames of videos, in a folder each.
     """
 
@@ -159,6 +160,7 @@ class Task:
     labels: tuple[str, ...]
     metric: str
     description: str
+    test_server: str | None = None
     videos: bool = False
 
     @property
@@ -216,6 +218,7 @@ _TABLE = (
         labels=("labels/det_20/det_{split}.json",),
         metric="AP",
         description="100K images with boxes of 10 categories",
+        test_server="https://eval.ai/web/challenges/challenge-page/1260",
     ),
     Task(
         name="ins_seg",
@@ -228,6 +231,7 @@ _TABLE = (
         labels=_mask_labels("ins_seg", "bitmasks"),
         metric="AP",
         description="10K images with a mask for each object of 8 categories",
+        test_server="https://eval.ai/web/challenges/challenge-page/1294",
     ),
     Task(
         name="sem_seg",
@@ -240,6 +244,7 @@ _TABLE = (
         labels=_mask_labels("sem_seg", "masks"),
         metric="mIoU",
         description="10K images, each pixel one of 19 classes",
+        test_server="https://eval.ai/web/challenges/challenge-page/1257",
     ),
     Task(
         name="drivable",
@@ -252,6 +257,7 @@ _TABLE = (
         labels=_mask_labels("drivable", "masks"),
         metric="mIoU",
         description="100K images, each pixel direct, alternative or not drivable",
+        test_server="https://eval.ai/web/challenges/challenge-page/1280",
     ),
     Task(
         name="pan_seg",
@@ -288,6 +294,7 @@ _TABLE = (
         labels=("labels/pose_21/pose_{split}.json",),
         metric="AP",
         description="14K images with 18 joints of each person",
+        test_server="https://eval.ai/web/challenges/challenge-page/1392",
     ),
     Task(
         name="mot",
@@ -300,6 +307,7 @@ _TABLE = (
         labels=("labels/box_track_20/{split}",),
         metric="mMOTA",
         description="2K videos with boxes of 8 categories followed through time",
+        test_server="https://eval.ai/web/challenges/challenge-page/1259",
         videos=True,
     ),
     Task(
@@ -313,6 +321,7 @@ _TABLE = (
         labels=("labels/seg_track_20/bitmasks/{split}", "labels/seg_track_20/rles/{split}"),
         metric="mMOTA",
         description="223 videos with masks of 8 categories followed through time",
+        test_server="https://eval.ai/web/challenges/challenge-page/1295",
         videos=True,
     ),
 )

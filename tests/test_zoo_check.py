@@ -89,6 +89,9 @@ def test_the_row_that_publish_writes_is_taken(contribution: Contribution, tmp_pa
     count = sum(
         parameter.numel() for parameter in build_model(load_config(ROOT / f"det/configs/mini/{MODEL}.py")).parameters()
     )
+    # counted where the entry does not say
+    entry = check_entry(contribution.folder, CheckOptions(offline=True))[1]
+    assert entry is not None and entry.models[0].parameters == count
     contribution.model["parameters"] = count
     contribution.save()
     report = check(contribution)

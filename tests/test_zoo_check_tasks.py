@@ -135,6 +135,18 @@ def test_predictions_of_every_task_are_read_completed_and_scored(task: str, tmp_
     assert report.items["scores"].problems == report.items["table"].problems == []
 
 
+def test_only_where_results_can_be_scored_a_row_needs_the_test_set(tmp_path: Path) -> None:
+    columns = {task: {name: "1" for name in template_columns(task) if "-test" not in name} for task in TASKS}
+    for task in TASKS:
+        for cells in (columns[task], {name: columns[task].get(name, "") for name in template_columns(task)}):
+            entry = {"task": task, "models": [{"name": NAME, "columns": cells}]}
+            (tmp_path / "entry.json").write_text(json.dumps(entry))
+            report = check_entry(tmp_path, CheckOptions(offline=True))[0]
+            told = any("-test" in problem for problem in report.items["columns"].problems)
+            missing = any("links.scores_test is missing" in problem for problem in report.items["files"].problems)
+            assert told == missing == (task not in ("pan_seg", "tagging"))
+
+
 @pytest.mark.parametrize("task", list(TASKS))
 def test_a_missing_image_and_a_better_score_are_told(task: str, tmp_path: Path) -> None:
     contribution, labels = measured(task, tmp_path, make_frames(task, seed=1))

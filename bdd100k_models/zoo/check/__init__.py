@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import torch
 
 from bdd100k_models.engine.weightless import count_parameters
@@ -76,7 +77,8 @@ def check_entry(given: Path, options: CheckOptions) -> tuple[Checklist, Entry | 
         options: How.
 
     Returns:
-        The checklist, filled in, and the entry, or None if it cannot be read.
+        The checklist, filled in, and the entry, or None if it cannot be read. Its rows say how many parameters their
+        models have.
 
     Raises:
         MissingFileError: There is no entry, or there are no labels where they should be.
@@ -98,8 +100,10 @@ def check_entry(given: Path, options: CheckOptions) -> tuple[Checklist, Entry | 
     if entry.task in TASKS:
         task = TASKS[entry.task]
         truth = find_truth(task, options.data_root, options.labels)
-        for model in entry.models:
-            _ModelCheck(path.parent, task, model, truth, options, report).run()
+        checks = [_ModelCheck(path.parent, task, model, truth, options, report) for model in entry.models]
+        for check in checks:
+            check.run()
+        entry = msgspec.structs.replace(entry, models=[check.model for check in checks])
         if not report.items["columns"].problems and entry.models and not report.items["files"].problems:
             report.row = results_table(entry.to_method())
     return report, entry
@@ -170,6 +174,7 @@ class _ModelCheck:
             return None
         if self.model.parameters not in (None, count := count_parameters(model)):
             self._fail("model", f"it has {count} parameters, not {self.model.parameters}")
+        self.model = msgspec.structs.replace(self.model, parameters=count)
         return model
 
     def _check_weights(self, model: torch.nn.Module | None) -> None:
@@ -253,6 +258,8 @@ class _ModelCheck:
 
     def _check_test_scores(self) -> None:
         """Compare the row with the test set's file of scores; there are no labels to compute these from."""
+        if not self.task.test_server and not self.model.links.get("scores_test"):
+            return
         given = self._read_scores("scores_test", "table")
         if given is not None:
             self._compare_row("test", given.summary(), "the file of scores")

@@ -175,7 +175,8 @@ def _check_model(entry: Entry, model: EntryModel, name: str, report: Checklist) 
     for kind in LINKS:
         url = model.links.get(kind, "")
         if _is_blank(url):
-            report.fail("files", f"{name}: links.{kind} is missing")
+            if kind != "scores_test" or _has_test_set(entry.task):
+                report.fail("files", f"{name}: links.{kind} is missing")
         elif kind == "config":
             if problem := config_link_problem(url):
                 report.fail("files", f"{name}: links.config is {url!r}, {problem}")
@@ -189,14 +190,15 @@ def _check_model(entry: Entry, model: EntryModel, name: str, report: Checklist) 
 
 def _check_columns(task: str, model: EntryModel, name: str, report: Checklist) -> None:
     wanted = template_columns(task)
+    without_test = () if _has_test_set(task) else tuple(column for column in wanted if column.endswith("-test"))
     for column in wanted:
-        if column not in model.columns:
+        if column not in model.columns and column not in without_test:
             report.fail("columns", f"{name}: the column {column} is missing")
     for column, value in model.columns.items():
         if not _COLUMN.fullmatch(column):
             report.fail("columns", f"{name}: {column[:40]!r} cannot head a column; use letters, digits and blanks")
         elif column.endswith(("-val", "-test")):
-            if not _NUMBER.fullmatch(value):
+            if not _NUMBER.fullmatch(value) and not (column in without_test and not value):
                 report.fail("columns", f"{name}: {column} is {value!r}, which is no number")
             elif column not in wanted:
                 report.fail("columns", f"{name}: {column} is no score of {task}; these are {', '.join(wanted)}")
@@ -205,6 +207,11 @@ def _check_columns(task: str, model: EntryModel, name: str, report: Checklist) -
     described = [column for column in wanted if not column.endswith(("-val", "-test"))]
     if described and _is_blank(model.columns.get(described[0], "?")):
         report.fail("columns", f"{name}: {described[0]} is empty")
+
+
+def _has_test_set(task: str) -> bool:
+    """Tell whether anybody but the data set's authors can score the test set of a task."""
+    return task not in TASKS or TASKS[task].test_server is not None
 
 
 def config_link_problem(link: str) -> str:
