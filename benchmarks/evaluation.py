@@ -25,6 +25,7 @@ from typing import Any
 import cv2
 import evaluation_drawers as drawers
 import numpy as np
+from process_memory import peak_memory
 
 ENGINES = ("official", "ours")
 
@@ -266,10 +267,10 @@ def work(engine: str, case: str, folder: Path, processes: int) -> None:
     options = Options(processes=processes, score_file=scores if scores.exists() else None)
     result = evaluate(case.split("-")[0], _side(folder, "gt"), _side(folder, "pred"), options, engine=engine)
     result.save(folder / f"{engine}.json")
-    # kilobytes on Linux, bytes on macOS; children are the official tool's workers
+    # of worker processes, kilobytes on Linux, bytes on macOS
     unit = 1 if sys.platform == "darwin" else 1024
-    own, child = (resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps({"own": own, "child": child}))
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    print(json.dumps({"own": peak_memory() * 2**20, "workers": workers}))
 
 
 def measure(engine: str, case: str, folder: Path, processes: int) -> tuple[float, float, float]:
@@ -282,7 +283,7 @@ def measure(engine: str, case: str, folder: Path, processes: int) -> tuple[float
     )
     seconds, busy = time.perf_counter() - started, _busy() - busy
     memory = json.loads(done.stdout.splitlines()[-1])
-    return seconds, busy, max(memory["own"], memory["child"]) / 1e6
+    return seconds, busy, max(memory["own"], memory["workers"]) / 1e6
 
 
 def _busy() -> float:

@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from process_memory import peak_memory
 from pycocotools import mask as coco_mask
 
 from bdd100k_models.datasets.synth.labels import drivable_mask, semantic_mask
@@ -306,9 +307,7 @@ def measure_memory(task: str, side: str, count: int) -> None:
     samples = [CASES[task].draw(seed) for seed in range(2)]
     with tempfile.TemporaryDirectory() as name:
         (write_ours if side == "ours" else write_theirs)(task, samples, count, Path(name) / "out")
-    # not getrusage: its peak is that of the process before, until that became this program
-    status = Path("/proc/self/status").read_text()
-    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+    print(peak_memory())
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ peak (readers of images are processes of their own and hold two batches each, wh
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from process_memory import peak_memory
 
 
 def measure(count: int, folder: Path) -> None:
@@ -33,8 +34,7 @@ def measure(count: int, folder: Path) -> None:
     options = TestOptions(folder / f"out{count}", folder / "weights.pth", torch.device("cpu"), batch_size=4)
     report = run_test(get_task("det"), config, images, options)
     assert report is not None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{count} {report.labels} {peak:.1f}")
+    print(f"{count} {report.labels} {peak_memory():.1f}")
 
 
 def prepare(folder: Path, counts: list[int]) -> None:

@@ -7,11 +7,12 @@
     python benchmarks/models.py --write                          # and put the speeds into zoo/
 
 One model of each architecture with weights drawn by name. "bare" is the network on one prepared picture, without what
-comes after it in NumPy; "end to end" goes from the pixels of a picture to typed results. The ways take turns, several
-times, and medians are given: a row's figures are of one machine in one run. Turns end early once they took
-longer than --seconds. Memory is the largest that a process of its own had, beyond what it had before the model was
-loaded; of torch.compile that includes what compiles. FLOPs are those that PyTorch counts (a multiplication and an
-addition are two), of convolutions and matrix products.
+comes after it in NumPy; "end to end" goes from the pixels of a picture to typed results. Once all ways are warm they
+take turns, at least three times, and medians are given: a row's figures are of one machine in one run. Memory is the
+largest that a process of its own had, to load a model from its file and run it once; of torch.compile, all that drawing
+weights and compiling take. FLOPs (a multiplication and an addition are two) are those of convolutions, deformable ones
+too, and of matrix products. In PyTorch a tracker also tracks; what is exported of it ends before that, so its ways are
+not compared.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import functools
 import json
 import multiprocessing
 import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -34,7 +34,7 @@ import numpy as np
 import onnxruntime
 import torch
 from drawn_weights import fill_with_drawn_weights
-from torch.utils.flop_counter import FlopCounterMode
+from process_memory import peak_memory
 
 from bdd100k_models.commands.export import parse_size
 from bdd100k_models.datasets.loader import Batch
@@ -53,23 +53,28 @@ from bdd100k_models.inference.pictures import Picture, take_picture
 from bdd100k_models.paths import resource_root
 from bdd100k_models.runtime import load
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS
+from bdd100k_models.zoo.facts import flop_counter
 from bdd100k_models.zoo.records import config_files
 
 WAYS = ("eager", "compile", "onnxruntime")
+#: How often each figure is taken at least.
+FEWEST_ROUNDS = 3
 _FIXED = ("pose", "tagging")
+_WEIGHTS = "weights.pth"
 
 #: How to run bare and end to end, or why a way is not there.
 Way: TypeAlias = "tuple[Callable[[], object], Callable[[], object]] | str"
 Result = TypeVar("Result")
 
 
-def build(architecture: Architecture, size: tuple[int, int] | None) -> Model:
-    """Return an architecture's example with drawn weights."""
+def build(architecture: Architecture, size: tuple[int, int] | None, weights: Path | None = None) -> Model:
+    """Return an architecture's example, with weights from a file or else drawn ones."""
     config = load_config(config_files(architecture.task)[architecture.example])
     if size is not None and architecture.task not in _FIXED:
         config = with_size(config, size, architecture.example)
-    network = prepare_model(config, None, torch.device("cpu"))
-    fill_with_drawn_weights(network)
+    network = prepare_model(config, weights, torch.device("cpu"))
+    if weights is None:
+        fill_with_drawn_weights(network)
     return as_model(architecture.example, TASKS[architecture.task], config, network)
 
 
@@ -79,12 +84,21 @@ def size_of(architecture: Architecture, size: tuple[int, int] | None) -> tuple[i
 
 
 class Bench:
-    """One architecture on one picture."""
+    """One architecture on one picture.
 
-    def __init__(self, architecture: Architecture, size: tuple[int, int] | None, folder: Path) -> None:
+    Args:
+        architecture: The architecture.
+        size: Height and width of the picture in pixels; None for that of the data set.
+        folder: For the exported model.
+        weights: A checkpoint; by default weights are drawn.
+    """
+
+    def __init__(
+        self, architecture: Architecture, size: tuple[int, int] | None, folder: Path, weights: Path | None = None
+    ) -> None:
         self.architecture, self.folder = architecture, folder
         self.size = size_of(architecture, size)
-        self.model = build(architecture, size)
+        self.model = build(architecture, size, weights)
         rng = np.random.default_rng(0)
         self.pixels = rng.integers(0, 256, (*self.size, 3), dtype=np.uint8)
         self.options: dict[str, Any] = {}
@@ -108,8 +122,7 @@ class Bench:
 
     def flops(self) -> float:
         """Return the floating-point operations of one picture, in 10^9."""
-        counter = FlopCounterMode(display=False)
-        with counter, torch.no_grad():
+        with flop_counter() as counter, torch.no_grad():
             predict(self.model.network, self.batch())
         return float(counter.get_total_flops()) / 1e9
 
@@ -173,16 +186,18 @@ def no_compiler() -> str | None:
 
 
 def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int, limit: float) -> dict[str, float]:
-    """Return how often each can be run a second: medians over rounds in which they take turns.
+    """Return how often each can be run a second: medians over rounds in which they take turns, after one to warm up.
 
     Args:
         runs: What to run.
         rounds: How many there are, at most.
-        limit: No further round begins after this many seconds.
+        limit: After :data:`FEWEST_ROUNDS`, no further one begins once one of them took this many seconds.
     """
+    for run in runs.values():
+        run()
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds):
-        if turn and sum(map(sum, taken.values())) > limit:
+        if turn >= FEWEST_ROUNDS and max(map(sum, taken.values())) > limit:
             break
         for name, run in runs.items():
             started = time.perf_counter()
@@ -217,7 +232,7 @@ def _measure(
     folder: Path,
 ) -> dict[str, Any]:
     set_cpu_threads()
-    before = _peak()
+    before = peak_memory()
     bench = Bench(architecture, size, folder)
     row: dict[str, Any] = {
         "name": architecture.name,
@@ -232,22 +247,20 @@ def _measure(
     for name in wanted:
         ways[name] = bench.way(name)
         if name == "compile" and not isinstance(ways[name], str):
-            row["memory"][name] = round(_peak() - before, 1)
+            row["memory"][name] = round(peak_memory() - before, 1)
     running = {name: way for name, way in ways.items() if not isinstance(way, str)}
-    for name, (bare, _) in running.items():
-        if name != "eager":  # that is warm, its operations were counted
-            bare()
     row["bare"] = time_in_turn({name: way[0] for name, way in running.items()}, rounds, limit)
     row["whole"] = time_in_turn({name: way[1] for name, way in running.items()}, rounds, limit)
     row["failed"] = {name: way for name, way in ways.items() if isinstance(way, str)}
+    torch.save({"state_dict": bench.model.network.state_dict()}, folder / _WEIGHTS)
     return row
 
 
 def _memory_of(architecture: Architecture, size: tuple[int, int] | None, way: str, folder: Path) -> float:
     """Return the most memory, in MiB, that this new process takes to load a model and run it once."""
-    before = _peak()
+    before = peak_memory()
     if way == "eager":
-        bench = Bench(architecture, size, folder)
+        bench = Bench(architecture, size, folder, folder / _WEIGHTS)
         with torch.inference_mode():
             predict(bench.model.network, bench.batch())
     else:
@@ -255,17 +268,7 @@ def _memory_of(architecture: Architecture, size: tuple[int, int] | None, way: st
         pose = architecture.task == "pose"
         shape = runner.description.input_size if pose else runner.description.image_size
         runner.run(np.zeros((1, *shape, 3), np.float32 if pose else np.uint8))
-    return round(_peak() - before, 1)
-
-
-def _peak() -> float:
-    """Return the most memory that this process has had, in MiB."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # what getrusage says of a new process begins with its parent's memory
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return round(peak_memory() - before, 1)
 
 
 def hardware() -> str:
@@ -298,7 +301,7 @@ def write_speeds(rows: list[dict[str, Any]]) -> None:
                     "images_per_second": round(speed, 3),
                 }
                 for way, speed in row["whole"].items()
-                if way in packages
+                if way == "eager" or (way in packages and not TASKS[task].videos)
             ]
         write_bytes(path, (json.dumps(methods, indent=1, ensure_ascii=False) + "\n").encode())
 
@@ -323,7 +326,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         ]
         cells += [f"{bare[way]:.2f}" if way in bare else "-" for way in WAYS]
         cells += [f"{whole[way]:.2f}" if way in whole else "-" for way in WAYS]
-        cells.append(f"{bare['onnxruntime'] / bare['eager']:.2f}" if "onnxruntime" in bare else "-")
+        comparable = {"eager", "onnxruntime"} <= bare.keys() and not TASKS[row["task"]].videos
+        cells.append(f"{bare['onnxruntime'] / bare['eager']:.2f}" if comparable else "-")
         cells += [f"{memory[way]:.0f}" if way in memory else "-" for way in WAYS]
         print("| " + " | ".join(cells) + " |")
     for row in rows:
@@ -345,7 +349,7 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="put speeds at 720x1280 into zoo/")
     parser.add_argument(
-        "--seconds", type=float, default=20.0, help="no further round once they took this long (default: 20)"
+        "--seconds", type=float, default=20.0, help="no further round once one way took this long (default: 20)"
     )
     parser.add_argument("--results", type=Path, default=Path("work_dirs/models.json"), metavar="FILE")
     args = parser.parse_args()

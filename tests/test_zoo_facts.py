@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config
 
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.weightless import build_weightless, count_parameters
-from bdd100k_models.zoo.facts import _sample, _windows, count_flops
+from bdd100k_models.zoo.facts import _sample, _windows, count_flops, flop_counter
 from bdd100k_models.zoo.records import all_models, resolve_config
 
 QUICK = [
@@ -49,6 +50,16 @@ def test_flops_are_twice_the_products_of_another_counter() -> None:
     products = FlopAnalyzer(model, (torch.zeros(1, 3, 224, 224),)).by_operator()
     counted = sum(products[kind] for kind in ("conv", "linear"))
     assert count_flops(config_of(name)) == 2 * counted
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_deformable_convolution_counts_as_much_as_a_plain_one(groups: int) -> None:
+    inputs, weight = torch.rand(2, 6, 9, 8), torch.rand(4, 6 // groups, 3, 3)
+    with flop_counter() as plain:
+        torch.nn.functional.conv2d(inputs, weight, stride=2, groups=groups)
+    with flop_counter() as deformable:
+        torchvision.ops.deform_conv2d(inputs, torch.zeros(2, 18, 4, 3), weight, stride=2)
+    assert deformable.get_total_flops() == plain.get_total_flops() > 0
 
 
 def test_sliding_models_see_overlapping_windows() -> None:

@@ -61,8 +61,8 @@ def _flat(value: Any, name: str) -> dict[str, Any]:
 def count_flops(config: Config) -> int:
     """Count what a model computes for one image of the data set's size, prepared as for its test.
 
-    Multiplications and additions of convolutions, matrix products and attention count one each, as PyTorch's counter
-    has them; other operators do not count. Models whose work depends on what they see, as those of two stages, are
+    Multiplications and additions of convolutions (deformable ones too), matrix products and attention count one each;
+    other operators do not count. Models whose work depends on what they see, as those of two stages, are
     run with random weights, which make as many proposals as the config allows; the others only have their shapes
     followed. Models of poses are given one person, trackers the first frame of a video.
 
@@ -85,6 +85,21 @@ def count_flops(config: Config) -> int:
             return _count(build_model(copy.deepcopy(config)), _sample(config, "cpu"), "predict")
 
 
+def flop_counter() -> FlopCounterMode:
+    """Return PyTorch's counter of floating-point operations, which counts deformable convolutions too.
+
+    A multiplication and an addition are two; the interpolation before a deformable convolution is left out, as other
+    interpolations are.
+    """
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_conv_flops})
+
+
+def _deform_conv_flops(
+    inputs: tuple[int, ...], weight: tuple[int, ...], *_: object, out_shape: tuple[int, ...], **__: object
+) -> int:
+    return 2 * math.prod(out_shape) * math.prod(weight[1:])
+
+
 def _windows(config: Config, data: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Return what a model that slides over an image sees of it at a time, and how often; else all of it, once."""
     settings = config.model.get("test_cfg") or {}
@@ -101,7 +116,7 @@ def _count(model: torch.nn.Module, data: dict[str, Any], mode: str) -> int:
     with torch.device(device):
         model = revert_sync_batchnorm(model)
     preprocess: Any = model.to(device).data_preprocessor  # told its device, which it keeps for itself
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         model(**preprocess(data, False), mode=mode)
     return int(counter.get_total_flops())
 
