@@ -29,7 +29,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sides, sides, sides, sides, st.integers(0, 9))
 def test_resize_is_opencvs(height: int, width: int, new_height: int, new_width: int, seed: int) -> None:
     pixels = noise(height, width, seed)
@@ -47,7 +47,7 @@ def test_resize_is_opencvs_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize("udp", [False, True])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-40, 150), st.floats(-40, 90), st.floats(3, 200), st.floats(3, 200))
 def test_regions_are_opencvs(udp: bool, x: float, y: float, width: float, height: float) -> None:
     from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix

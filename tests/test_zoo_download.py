@@ -493,18 +493,28 @@ def test_progress_is_shown_on_a_terminal(
     assert "MiB/s" in shown
 
 
-def test_a_process_that_waits_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fcntl = pytest.importorskip("fcntl")
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is written to standard error by threads that do not sleep."""
     monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
-    told = io.StringIO()
-    monkeypatch.setattr("sys.stderr", told)
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    return stream
+
+
+def wait_for(text: str, told: io.StringIO) -> None:
+    deadline = time.monotonic() + 10
+    while text not in told.getvalue() and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+
+
+def test_a_process_that_waits_says_so(server: Server, tmp_path: Path, told: io.StringIO) -> None:
+    fcntl = pytest.importorskip("fcntl")
     lock = (tmp_path / ".model.pth.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
-        deadline = time.monotonic() + 10
-        while "waiting" not in told.getvalue() and time.monotonic() < deadline:
-            threading.Event().wait(0.01)
+        wait_for("waiting", told)
         assert not waiting.done()
         lock.close()
         assert_whole(waiting.result(timeout=10))
@@ -517,7 +527,7 @@ def test_a_mirror_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -
         download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")
 
 
-def test_a_lock_on_a_removed_file_is_taken_anew(server: Server, tmp_path: Path) -> None:
+def test_a_lock_on_a_removed_file_is_taken_anew(server: Server, tmp_path: Path, told: io.StringIO) -> None:
     """Who waits on a lock may get it after its file was removed; others would not see it."""
     fcntl = pytest.importorskip("fcntl")
     path = tmp_path / ".model.pth.lock"
@@ -532,7 +542,7 @@ def test_a_lock_on_a_removed_file_is_taken_anew(server: Server, tmp_path: Path) 
     fcntl.flock(lock, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
-        time.sleep(0.05)
+        wait_for("waiting", told)
         path.unlink()
         lock.close()
         assert_whole(waiting.result(timeout=10))
