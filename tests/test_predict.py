@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -182,6 +183,36 @@ def test_frames_come_in_their_order(tmp_path: Path) -> None:
     assert pictures[4].name == "a-0000005.jpg" and pictures[4].video == "a"
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("mpeg4", "avi"), ("libx264", "avi"), ("libx264", "mpg"), ("libx264", "h264")]
+)
+def test_every_frame_has_its_time(tmp_path: Path, codec: str, suffix: str) -> None:
+    """These files have times in the order of decoding, of some frames alone, or none."""
+    path = write_video(tmp_path / f"a.{suffix}", 50, rate=25, codec=codec, disordered=True)
+    times = [picture.time or 0.0 for picture in pictures_of(VideoFile(path))]
+    assert len(times) == 50
+    np.testing.assert_allclose(np.array(times) - times[0], np.arange(50) / 25, atol=0.1)
+    assert run_predict([Stub()], sources_of(tmp_path, path), PredictOptions(tmp_path / "out")).problems == []
+    with av.open(str(tmp_path / "out/videos/a.mp4")) as file:
+        shown = [frame.time for frame in file.decode(video=0)]
+    np.testing.assert_allclose(shown, np.arange(50) / 25, atol=0.1)
+
+
+def test_times_that_a_film_lacks() -> None:
+    from bdd100k_models.inference.videos import _Clock
+
+    def told(*said: tuple[float | None, ...]) -> list[float]:
+        clock = _Clock(10)
+        return [round(clock.tell(*times), 3) for times in said]
+
+    assert told((None,), (None,), (None,)) == [0, 0.1, 0.2]
+    assert told((5.0,), (None,), (5.2,)) == [5, 5.1, 5.2]
+    assert told((None,), (3600.0,), (3600.1,)) == [0, 0.1, 0.2]
+    assert told((0.1, 0.2), (0.3, 0.3), (0.4, 0.4), (0.2, 0.5), (0.6, 0.6)) == [0.1, 0.3, 0.4, 0.5, 0.6]
+    assert told((0.1,), (0.3,), (0.2,), (0.4,)) == [0.1, 0.3, 0.3, 0.4]
+    assert told((9.0,), (9.1,), (0.0,), (0.1,)) == [9, 9.1, 0, 0.1]
+
+
 @pytest.mark.parametrize("every", [1, 3, 9, 10, 100])
 def test_every_so_many_frames(tmp_path: Path, every: int) -> None:
     video = VideoFile(write_video(tmp_path / "a.mp4", 10), every=every)
@@ -245,6 +276,9 @@ def test_films_of_phones_stand_upright(tmp_path: Path) -> None:
 
 
 def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now = [100.0]
+    monkeypatch.setattr("bdd100k_models.inference.videos.time", SimpleNamespace(monotonic=lambda: now[0]))
+
     class Fake:
         def __init__(self, index: int) -> None:
             self.left, self.open = 7, index == 3
@@ -257,6 +291,7 @@ def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
         def read(self) -> tuple[bool, np.ndarray | None]:
             self.left -= 1
+            now[0] += 0.25  # a dark room
             return (True, np.full((24, 32, 3), 20 * (6 - self.left), np.uint8)) if self.left >= 0 else (False, None)
 
         def release(self) -> None:
@@ -275,7 +310,9 @@ def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ]
     (camera,) = sources_of(tmp_path, "3")
     assert run_predict([Stub()], [camera], PredictOptions(tmp_path / "out")).pictures == 7
-    assert len(film_frames(tmp_path / "out/videos/camera3.mp4")) == 7
+    with av.open(str(tmp_path / "out/videos/camera3.mp4")) as file:
+        times = [frame.time for frame in file.decode(video=0)]
+    np.testing.assert_allclose(times, np.arange(7) / 4, atol=0.02)  # whatever rate the camera names
     with pytest.raises(ImageError, match="camera 2"):
         sources_of(tmp_path, "2")
 
@@ -505,10 +542,10 @@ def test_one_broken_picture_among_many(tmp_path: Path) -> None:
 
 def test_a_picture_that_a_model_refuses(tmp_path: Path) -> None:
     class Picky(Stub):
-        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+        def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
             if any(picture.size[0] < 10 for picture in pictures):
                 raise ImageError("x.jpg (5x5): too small")
-            return super().run(network, pictures, people)
+            return super().run(network, pictures, people, remarks)
 
     for name, side in (("a", 20), ("b", 5), ("c", 20)):
         draw_noise(tmp_path / f"in/{name}.png", seed=1, size=(side, side))
@@ -528,7 +565,7 @@ def test_a_tracker_sees_each_frame_once(tmp_path: Path) -> None:
         def session(self) -> Session:
             return Session(self, self.network)
 
-        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+        def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
             self.frames += [picture.position for picture in pictures]
             if 2 in self.frames[-1:]:
                 raise ImageError("x.jpg (5x5): too dark")
@@ -612,7 +649,7 @@ def test_masks_of_tracks_have_their_folder(tmp_path: Path) -> None:
         def session(self) -> Session:
             return Session(self, self.network)
 
-        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+        def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
             mask = np.zeros(pictures[0].size, bool)
             mask[:10, :10] = True
             return [MaskTrackRecord([(0, 0, 9, 9)], [0.9], [2], [4], pictures[0].size, [encode(mask).counts])]
