@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import http.server
 import json
-import stat
 import struct
 import threading
 import weakref
@@ -39,6 +37,7 @@ from bdd100k_models.inference.videos import VideoFile
 from bdd100k_models.inference.writers import Writers
 from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
+from pose_model import make_config, make_weights
 from predict_support import (
     Stub,
     fast_detector_file,
@@ -626,17 +625,52 @@ def test_tracks_through_a_video(tmp_path: Path) -> None:
     )
     frames = load_frames(tmp_path / "out/tiny_tracker.json")
     assert [(frame.videoName, frame.frameIndex) for frame in frames] == [("b", 0), ("b", 1), ("b", 2)]
+    first, *others = ({label.id for label in frame.labels or ()} for frame in frames)
+    assert any(first & other for other in others)
     assert len(film_frames(tmp_path / "out/videos/b.mp4")) == 3
+
+
+def test_boxes_of_people_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of pictures and of frames, whose names nobody knows before; what cannot be used is told."""
+    config = make_config(tmp_path)
+    weights = make_weights(config, tmp_path / "pose.pth")
+    image = draw_noise(tmp_path / "a.jpg", seed=1, size=(96, 160))
+    film = write_video(tmp_path / "b.mp4", 2, size=(96, 160))
+    good, outside = ({"x1": x, "y1": 10, "x2": x + 40, "y2": 90} for x in (20, 400))
+
+    def predict(inputs: list[Path], people: dict[str, list[dict[str, int]]]) -> int:
+        boxes, frames = tmp_path / "boxes.json", []
+        for name, given in people.items():
+            labels = [{"id": "0", "category": "pedestrian", "box2d": box} for box in given]
+            frames.append({"name": name, "labels": labels})
+        boxes.write_text(json.dumps(frames))
+        words = ["--checkpoint", weights, "--boxes", boxes, "--threshold", 0, "--save", "json", "--device", "cpu"]
+        return run(config, *inputs, *words, "--out", tmp_path / "out")
+
+    def found() -> list[int]:
+        return [len(frame.labels or ()) for frame in load_frames(tmp_path / "out/tiny_pose.json")]
+
+    assert predict([image, film], {"b-0000002.jpg": [good]}) == 0
+    assert found() == [0, 0, 1]
+    assert predict([image], {"a.jpg": [good, outside]}) == 1
+    assert found() == [1]
+    assert "warning: a.jpg: person box (400, 10, 441, 91) lies outside the image" in capsys.readouterr().err
+    assert predict([image], {"c.jpg": [good]}) == 2
+    assert "names none of the images" in capsys.readouterr().err
 
 
 def test_a_tracked_detector_still_finds_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pose model looks at are the people that the detector named beside it finds, also behind a tracker."""
     shipped = Path(__file__).parent.parent / "det/weights/atss_mini_det_synthetic.pth"
     followed = load_model(fast_detector_file(tmp_path), shipped, device="cpu", tracker="bytetrack")
+    pedestrian = TrackRecord([(20, 10, 60, 90)], [0.9], [0], [4])
+    monkeypatch.setattr(followed, "run", lambda network, pictures, people, remarks: [pedestrian])
     pose = tiny_pose(tmp_path, "faster_rcnn_r50_fpn_3x_det_bdd100k")  # which is not here
     film = write_video(tmp_path / "b.mp4", 3, size=(96, 160))
-    report = run_predict([followed, pose], sources_of(tmp_path, film), PredictOptions(tmp_path / "out"))
+    options = PredictOptions(tmp_path / "out", threshold=0)
+    report = run_predict([followed, pose], sources_of(tmp_path, film), options)
     assert report.pictures == 3 and report.problems == []
+    assert report.found == {"fast_det": 3, "tiny_pose": 3}
     assert followed.finds_people and not pose.finds_people and not tiny_tracker(tmp_path).finds_people
 
 
@@ -766,16 +800,21 @@ def test_bad_inputs_are_told_in_one_line(tmp_path: Path, fast: Path, capsys: pyt
     assert len(load_frames(tmp_path / "out/fast_det.json")) == 1
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, fast: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    with contextlib.suppress(OSError):
-        (locked / "probe").touch()
-        pytest.skip("this user may write everywhere")
+@pytest.mark.parametrize("taken", ["pictures", "fast_det.json"])
+def test_places_that_cannot_be_written(
+    tmp_path: Path, fast: Path, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    """Whoever runs it, also root: a file lies where a folder must be, a folder where a file must be."""
+    place = tmp_path / "out" / taken
+    place.parent.mkdir()
+    if place.suffix:
+        place.mkdir()
+    else:
+        place.touch()
     image = draw_noise(tmp_path / "a.jpg", seed=1, size=(9, 16))
-    assert run(fast, image, "--out", locked / "out", "--device", "cpu") == 2
-    assert "cannot be written" in in_one_line(capsys)
+    assert run(fast, image, "--out", tmp_path / "out", "--device", "cpu") == 2
+    line = in_one_line(capsys)
+    assert str(place) in line and "cannot be written" in line
 
 
 def test_an_interrupted_command_says_so(

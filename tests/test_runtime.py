@@ -86,8 +86,9 @@ def test_masks_are_mmdetections() -> None:
         assert np.mean(whole != expected.numpy()) < 1e-3
 
 
-def boxes_and_masks(seed: int, count: int = 8) -> tuple[np.ndarray, ...]:
-    """Return random masks in boxes of a picture of 50 x 70 pixels, their scores and classes."""
+def masks_in_boxes(seed: int) -> tuple[np.ndarray, ...]:
+    """Return random masks, their boxes in a picture of 50 x 70 pixels, scores and classes."""
+    count = 12
     rng = np.random.default_rng(seed)
     corners, sides = rng.uniform(-5, 50, (count, 2)), rng.uniform(0, 40, (count, 2))
     boxes = np.hstack([corners, corners + sides]).clip(0, (70, 50, 70, 50)).astype(np.float32)
@@ -109,7 +110,7 @@ def test_masks_lie_on_one_another_as_in_bitmasks(seed: int) -> None:
 
     from bdd100k_models.formats.results.instances import paint_instances
 
-    masks, boxes, scores, _ = boxes_and_masks(seed)
+    masks, boxes, scores, _ = masks_in_boxes(seed)
     found = paint_masks(masks, boxes, scores.astype(np.float64), (50, 70), 0.5)
     pasted = torch.from_numpy(whole_masks(masks, boxes))
     np.testing.assert_array_equal(found, paint_instances(pasted, scores.tolist(), np.arange(len(boxes)), (50, 70)))
@@ -129,7 +130,7 @@ def test_segments_are_fused_as_in_mmdetection(seed: int) -> None:
 
     options = {"mask_overlap": 0.4, "stuff_area_limit": 200}
     head = HeuristicFusionHead(10, 30, test_cfg=ConfigDict(**options))
-    masks, boxes, scores, classes = boxes_and_masks(seed, count=12 if seed else 0)
+    masks, boxes, scores, classes = (part[: 12 if seed else 0] for part in masks_in_boxes(seed))
     likely = np.random.default_rng(seed).random((31, 6, 8), dtype=np.float32)
     stuff = np.stack([cv2.resize(part, (70, 50)) for part in likely])
     instances = InstanceData(
