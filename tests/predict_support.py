@@ -69,10 +69,10 @@ def tiny_pose(folder: Path, detector: Model) -> Model:
 
 
 def tracker_files(folder: Path) -> tuple[Path, Path]:
-    """Write a QDTrack that takes everything it finds for an object."""
+    """Write a QDTrack that takes everything it finds for an object, and what is least unlike for the same."""
     config = folder / "tiny_tracker.py"
     loose: dict[str, Any] = {"model.track_head.embed_head.in_channels": 16, "load_from": None}
-    loose |= {"model.tracker.init_score_thr": 0.0, "model.tracker.obj_score_thr": 0.0}
+    loose |= {f"model.tracker.{name}_score_thr": 0.0 for name in ("init", "obj", "match")}
     changed = load_config(CONFIGS / f"{NAME}.py", SMALL | SMALL_HEAD | loose)
     changed.model.detector.test_cfg.rcnn.score_thr = 0.0
     for step in changed.test_dataloader.dataset.pipeline[0]["transforms"]:

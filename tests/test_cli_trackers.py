@@ -25,10 +25,7 @@ FRAMES, VIDEOS = 3, 3
 
 def write_qdtrack(folder: Path) -> tuple[Path, Path]:
     head = qdtrack_model.SMALL_HEAD | {"model.track_head.embed_head.in_channels": 16}
-    # whatever it finds is an object
-    loose = {"model.tracker.init_score_thr": 0.0, "model.tracker.obj_score_thr": 0.0}
-    config = qdtrack_model.config_of(qdtrack_model.NAME, qdtrack_model.SMALL | head | loose)
-    config.model.detector.test_cfg.rcnn.score_thr = 0.0
+    config = qdtrack_model.config_of(qdtrack_model.NAME, qdtrack_model.SMALL | head)
     return save(folder, config, qdtrack_model.small_model())
 
 
@@ -39,6 +36,7 @@ def write_pcan(folder: Path) -> tuple[Path, Path]:
 def save(folder: Path, config: Any, model: torch.nn.Module) -> tuple[Path, Path]:
     for loader in (config.test_dataloader, config.val_dataloader):
         loader.dataset.pipeline[0].transforms[1].scale = (160, 90)
+    config.model.tracker.match_score_thr = 0.0  # what is least unlike is the same
     torch.nn.init.normal_(model.detector.roi_head.bbox_head.fc_cls.weight, std=3.0)
     config.dump(folder / "tiny.py")
     torch.save({"meta": {}, "state_dict": model.state_dict()}, folder / "tiny.pth")

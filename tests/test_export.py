@@ -34,6 +34,7 @@ from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
 from det_model import MODEL as DETECTOR
 from det_model import make_checkpoint
+from predict_support import tracker_files
 
 SIZE = (72, 128)
 
@@ -86,7 +87,7 @@ MAKERS: dict[str, Callable[[Path], Model]] = {
     "drivable": make_segmentor,
     "pose": make_pose,
     "tagging": make_tagger,
-    "mot": lambda folder: load_model("qdtrack_mini_mot_synthetic", device="cpu"),
+    "mot": lambda folder: load_for_export(*tracker_files(folder), SIZE),
 }
 
 
