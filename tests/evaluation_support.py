@@ -14,9 +14,9 @@ from pycocotools import mask as coco_mask
 
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import Options, evaluate
+from conftest import SHARED
 from official_tool import assert_same
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 SAMPLES = SHARED / "samples" / "bdd100k"
 TOOLKIT = SHARED / "samples" / "toolkit" / "eval"
 

@@ -69,10 +69,10 @@ def tiny_pose(folder: Path, detector: Model) -> Model:
 
 
 def tracker_files(folder: Path) -> tuple[Path, Path]:
-    """Write a QDTrack that takes everything it finds for an object."""
+    """Write a QDTrack that takes everything it finds for an object, and what is least unlike for the same."""
     config = folder / "tiny_tracker.py"
     loose: dict[str, Any] = {"model.track_head.embed_head.in_channels": 16, "load_from": None}
-    loose |= {"model.tracker.init_score_thr": 0.0, "model.tracker.obj_score_thr": 0.0}
+    loose |= {f"model.tracker.{name}_score_thr": 0.0 for name in ("init", "obj", "match")}
     changed = load_config(CONFIGS / f"{NAME}.py", SMALL | SMALL_HEAD | loose)
     changed.model.detector.test_cfg.rcnn.score_thr = 0.0
     for step in changed.test_dataloader.dataset.pipeline[0]["transforms"]:
@@ -94,21 +94,18 @@ def _random_weights(config: Path) -> Path:
 
 
 class Stub(Model):
-    """A detector that looks at nothing: it finds one car, as large as the picture, surer with each picture."""
+    """A detector that looks at nothing: it is sure of one object, as large as the picture, and less so of another."""
 
-    def __init__(self, name: str = "stub") -> None:
+    def __init__(self, name: str = "stub", category: str = "car") -> None:
         config = load_config(resolve_config("det", MODEL))
         super().__init__(name, TASKS["det"], config, torch.nn.Identity(), None, device="cpu")  # type: ignore[arg-type]
         self.seen: list[int] = []
+        self.found = TASKS["det"].categories.index(category)
 
-    def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+    def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
         self.seen.append(len(pictures))
-        return [
-            DetectionRecord(
-                boxes=[(0.0, 0.0, picture.size[1] - 1.0, picture.size[0] - 1.0)] * 2, scores=[0.9, 0.1], classes=[2, 0]
-            )
-            for picture in pictures
-        ]
+        corners = [(0.0, 0.0, picture.size[1] - 1.0, picture.size[0] - 1.0) for picture in pictures]
+        return [DetectionRecord(boxes=[box] * 2, scores=[0.9, 0.1], classes=[self.found, 0]) for box in corners]
 
 
 def write_video(
@@ -118,11 +115,16 @@ def write_video(
     size: tuple[int, int] = (48, 64),
     rate: int = 10,
     codec: str = "libx264",
+    disordered: bool = False,
     **sound: Any,
 ) -> Path:
-    """Write a film whose frame i is of the grey 20 * i; ``audio`` names the codec of a tone."""
+    """Write a film whose frame i is of the grey 20 * i.
+
+    ``disordered``: with frames that are coded before earlier ones; ``audio`` names the codec of a tone.
+    """
     with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec, rate=rate, options={"g": "1"} if codec == "libx264" else {})
+        options = {"g": "1"} if codec == "libx264" and not disordered else {}
+        stream = file.add_stream(codec, rate=rate, options=options | ({"bf": "2"} if disordered else {}))
         stream.height, stream.width = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         tone = file.add_stream(sound["audio"], rate=48000, layout=sound.get("layout", "mono")) if sound else None

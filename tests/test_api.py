@@ -44,7 +44,15 @@ from bdd100k_models.inference.convert import select, to_result
 from bdd100k_models.tasks import JOINTS, TAGS, TASKS
 from conftest import ROOT, draw_noise
 from det_model import MODEL
-from predict_support import fast_detector_file, tiny_pose, tiny_segmentor, tiny_tagger, tiny_tracker, write_video
+from predict_support import (
+    Stub,
+    fast_detector_file,
+    tiny_pose,
+    tiny_segmentor,
+    tiny_tagger,
+    tiny_tracker,
+    write_video,
+)
 
 SIZE = (36, 64)
 unit = st.floats(0, 1, width=32)
@@ -396,12 +404,22 @@ def test_people_need_boxes(tmp_path: Path, detector: Model) -> None:
         detector.predict(image, boxes=[boxes])
 
 
+def test_boxes_that_cannot_be_used_are_told(tmp_path: Path, detector: Model) -> None:
+    model = tiny_pose(tmp_path, detector)
+    image = draw_noise(tmp_path / "a.jpg", seed=1, size=(90, 160))
+    with pytest.warns(UserWarning, match=r"a\.jpg: person box \(500, 5, 600, 80\) lies outside the image, left out"):
+        (result,) = model.predict(image, boxes=[[[500, 5, 600, 80], [20, 5, 60, 80]]], threshold=0)
+    assert len(result) == 1
+
+
 def test_people_are_found_by_the_detector(tmp_path: Path, detector: Model, scene: Path) -> None:
     model = tiny_pose(tmp_path, detector)
-    found = detector.predict(scene, threshold=0.3)[0]
-    (result,) = model.predict(scene, threshold=0)
-    assert len(result) <= found.names.count("pedestrian")
     assert model.detector is detector
+    model.predict(scene)
+    # of the pedestrian that is sure, not of the other
+    (person,) = tiny_pose(tmp_path, Stub(category="pedestrian")).predict(scene, threshold=0)
+    assert isinstance(person, People) and len(person) == 1 and person.areas[0] > 640 * 360
+    assert len(tiny_pose(tmp_path, Stub(category="car")).predict(scene, threshold=0)[0]) == 0
     with pytest.raises(InputError, match="only pose models have a detector"):
         detector.detector  # noqa: B018
     wrong = tiny_pose(tmp_path, model)

@@ -23,7 +23,7 @@ compat.activate()
 
 from mmcv import ops  # noqa: E402
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 @pytest.fixture(params=DEVICES)

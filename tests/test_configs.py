@@ -151,7 +151,7 @@ def test_code_in_a_config_is_found(source: str):
     assert all("\n" not in problem for problem in problems)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner), max_leaves=20))
 def test_any_literal_is_read_as_python_reads_it(value: object):
     values, problems = parse(f"train_cfg = {value!r}")
@@ -159,7 +159,7 @@ def test_any_literal_is_read_as_python_reads_it(value: object):
     assert problems == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(source: str):
     values, problems = parse(source)

@@ -24,9 +24,9 @@ from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.arrays import BoxTable, load_boxes, table_from_frames
 from bdd100k_models.formats.scalabel import decode_frames
 from bdd100k_models.tasks import TASKS
+from conftest import SHARED, needs_samples
 from official_tool import assert_same
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 LABELS = SHARED / "samples" / "bdd100k" / "labels" / "det_20" / "det_val.json"
 REFERENCES = sorted((SHARED / "reference" / "det").glob("*/det.json"))
 CATEGORIES = TASKS["det"].categories
@@ -159,7 +159,7 @@ _CROWD = {**_SAME_BOX, "attributes": {"crowd": True}}
 @example(([{"name": "a"}], []))
 @example(([], []))
 @example(([{"name": "a", "labels": [_SAME_BOX]}], [{"name": "a", "labels": [{"id": 1, "category": "car"}]}]))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_any_case_gives_the_official_scores(tmp_path_factory: pytest.TempPathFactory, case: tuple[Frames, Frames]):
     folder = tmp_path_factory.getbasetemp()
     assert_same(ours(folder, *case), official(*case))
@@ -191,7 +191,7 @@ def test_runs_of_groups_do_not_change_scores(tmp_path: Path, monkeypatch: pytest
         assert ours(tmp_path, *frames).to_json() == whole.to_json()
 
 
-@pytest.mark.skipif(not LABELS.exists(), reason="the sample data is not beside the repository")
+@needs_samples(LABELS)
 @pytest.mark.parametrize("result", REFERENCES, ids=lambda path: path.parent.name)
 def test_sample_labels_give_the_official_scores(result: Path):
     truth, predictions = (json.loads(path.read_text()) for path in (LABELS, result))
@@ -201,7 +201,7 @@ def test_sample_labels_give_the_official_scores(result: Path):
     assert scores.to_json() == evaluate("det", LABELS, result, engine="official").to_json()
 
 
-@pytest.mark.skipif(not LABELS.exists(), reason="the sample data is not beside the repository")
+@needs_samples(LABELS)
 def test_labels_as_their_own_predictions_are_perfect(tmp_path: Path):
     truth = json.loads(LABELS.read_text())
     predictions = copy.deepcopy(truth)

@@ -54,7 +54,7 @@ def trackeval_counts(metric: Any, video: Sequence[TrackFrame]) -> dict[str, Any]
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SEEDS, st.booleans())
 def test_scores_are_those_of_trackeval(seed: int, ties: bool):
     hota = pytest.importorskip("trackeval.metrics.hota", reason="trackeval is not installed")
@@ -112,7 +112,7 @@ def slow_hota(video: Sequence[TrackFrame], alpha: float) -> dict[str, float]:
     return {"DetA": detection, "AssA": association, "HOTA": math.sqrt(detection * association)}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_scores_follow_the_equations_of_the_paper(seed: int):
     video = random_video(np.random.default_rng(seed), ties=False, largest=4)
@@ -149,7 +149,7 @@ def test_one_side_or_no_side_gives_zero():
         assert not any(scores.values())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SEEDS)
 def test_files_score_as_trackeval_does_with_their_boxes(tmp_path: Path, seed: int):
     hota = pytest.importorskip("trackeval.metrics.hota", reason="trackeval is not installed")

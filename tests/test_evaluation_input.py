@@ -137,7 +137,7 @@ def test_boxes_without_width_are_accepted(tmp_path: Path, truth: Path):
         max_leaves=12,
     ).map(lambda value: json.dumps(value).encode())
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 def test_any_text_is_a_table_or_a_clear_error(tmp_path_factory: pytest.TempPathFactory, text: bytes):
     file = tmp_path_factory.getbasetemp() / "any.json"
     file.write_bytes(text)

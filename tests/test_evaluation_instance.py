@@ -17,6 +17,7 @@ from bdd100k_models.evaluation.instance import InstanceEvaluator, compare_bitmas
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.bitmask import read_bitmask
 from bdd100k_models.tasks import TASKS
+from conftest import needs_samples
 from evaluation_support import (
     SAMPLES,
     TOOLKIT,
@@ -31,7 +32,7 @@ from evaluation_support import (
 
 NAMES = TASKS["ins_seg"].categories
 SIZES = st.sampled_from([(6, 9), (40, 50), (110, 130)])
-RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RANDOM = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -119,7 +120,7 @@ def test_any_run_length_masks_give_the_official_scores(
     same_as_official("ins_seg", write_json(folder / "gt.json", truth), write_json(folder / "pred.json", result))
 
 
-@pytest.mark.skipif(not TOOLKIT.is_dir(), reason="the toolkit's samples are not there")
+@needs_samples(TOOLKIT)
 def test_the_toolkits_own_sample():
     folder = TOOLKIT / "ins_seg"
     options = Options(processes=1, score_file=folder / "pred.json")
@@ -127,7 +128,7 @@ def test_the_toolkits_own_sample():
     assert result.score("AP") == pytest.approx(68.60561056)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples of the data set are not there")
+@needs_samples(SAMPLES)
 def test_labels_of_the_data_set_as_predictions(tmp_path: Path):
     truth = SAMPLES / "labels" / "ins_seg" / "rles" / "ins_seg_val.json"
     content = json.loads(truth.read_text())

@@ -74,7 +74,7 @@ def _case(draw: st.DrawFn) -> tuple[Masks, Masks]:
     return truth, result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_case())
 def test_random_masks(case: tuple[Masks, Masks]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -19,13 +19,14 @@ from bdd100k_models.evaluation.config import Options, default_config, load_confi
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import TASK_NAMES, evaluate
 from bdd100k_models.tasks import SUPER_CATEGORIES, TAGS, TASKS
+from conftest import needs_samples
 from evaluation_support import SAMPLES, TOOLKIT, rle_of, write_json
 
 bdd100k = pytest.importorskip("bdd100k", reason="the official tool is not installed")
 
 LABELS = SAMPLES / "labels"
 
-pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="needs the sample data in ../shared, which is not here")
+pytestmark = needs_samples(SAMPLES)
 
 
 def official_run(monkeypatch: pytest.MonkeyPatch, out: Path, task: str, *arguments: str | Path) -> Any:

@@ -17,6 +17,7 @@ from bdd100k_models.evaluation.panoptic import PanopticEvaluator, count_bitmasks
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.bitmask import Bitmask, read_bitmask
 from bdd100k_models.tasks import TASKS
+from conftest import needs_samples
 from evaluation_support import (
     SAMPLES,
     TOOLKIT,
@@ -31,7 +32,7 @@ from evaluation_support import (
 
 NAMES = TASKS["pan_seg"].categories
 SIZES = st.sampled_from([(6, 9), (40, 50)])
-RANDOM = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RANDOM = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -110,14 +111,14 @@ def test_any_run_length_masks_give_the_official_scores(
     same_as_official("pan_seg", write_json(folder / "gt.json", truth), write_json(folder / "pred.json", result))
 
 
-@pytest.mark.skipif(not TOOLKIT.is_dir(), reason="the toolkit's samples are not there")
+@needs_samples(TOOLKIT)
 @pytest.mark.parametrize("truth", ["gt", "gt+"])
 def test_the_toolkits_own_samples(truth: str):
     result = same_as_official("pan_seg", TOOLKIT / "pan_seg" / truth, TOOLKIT / "pan_seg" / "pred")
     assert result.score("PQ") == pytest.approx({"gt": 66.462788792, "gt+": 49.385236104}[truth])
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples of the data set are not there")
+@needs_samples(SAMPLES)
 def test_labels_of_the_data_set_as_predictions(tmp_path: Path):
     truth = SAMPLES / "labels" / "pan_seg" / "rles" / "pan_seg_val.json"
     content = json.loads(truth.read_text())

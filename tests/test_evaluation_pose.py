@@ -92,7 +92,7 @@ def _case(draw: st.DrawFn) -> tuple[Frames, Frames]:
     return truth, result
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_case())
 def test_random_people(case: tuple[Frames, Frames]) -> None:
     with tempfile.TemporaryDirectory() as folder:

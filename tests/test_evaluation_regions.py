@@ -36,7 +36,7 @@ def regions_of(masks: list[np.ndarray]):
 SIZES = st.sampled_from([(5, 7), (1, 1), (1, 9), (9, 1), (40, 60)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), size=SIZES, disjoint=st.booleans())
 def test_spans_cover_what_the_coco_api_decodes(seed: int, size: tuple[int, int], disjoint: bool):
     masks = masks_of(seed, disjoint, size)
@@ -51,7 +51,7 @@ def test_spans_cover_what_the_coco_api_decodes(seed: int, size: tuple[int, int],
         assert (flat == coco_mask.decode(rle_of(mask)).astype(bool).T.reshape(-1)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), size=SIZES, disjoint=st.tuples(st.booleans(), st.booleans()))
 def test_shared_pixels_are_counted(seed: int, size: tuple[int, int], disjoint: tuple[bool, bool]):
     first, second = (masks_of(seed + side, disjoint[side], size) for side in range(2))

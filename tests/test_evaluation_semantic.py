@@ -114,7 +114,7 @@ def _mask_case(draw: st.DrawFn, labels: list[int]) -> tuple[Masks, Masks]:
 
 @pytest.mark.parametrize(("task", "labels"), [("sem_seg", [*range(20), 255]), ("drivable", [0, 1, 2, 255])])
 def test_random_masks(task: str, labels: list[int]) -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(_mask_case(labels))
     def check(case: tuple[Masks, Masks]) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -167,7 +167,7 @@ def _frame_case(draw: st.DrawFn, sized: bool) -> tuple[Frames, Frames]:
 
 @pytest.mark.parametrize("sized", [True, False])
 def test_random_run_lengths(sized: bool) -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(_frame_case(sized))
     def check(case: tuple[Frames, Frames]) -> None:
         with tempfile.TemporaryDirectory() as name:

@@ -57,7 +57,7 @@ def _case(draw: st.DrawFn) -> tuple[Frames, Frames, tuple[str, ...]]:
     return truth, draw(st.permutations(result)), tags
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_case())
 def test_random_frames(case: tuple[Frames, Frames, tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

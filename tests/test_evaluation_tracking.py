@@ -27,7 +27,7 @@ from bdd100k_models.formats.bitmask import write_bitmask
 from official_tool import assert_same
 from tracking_cases import Frames, random_boxes, random_regions, write_frames, write_random_bitmasks
 
-RANDOM = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RANDOM = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -114,7 +114,7 @@ def test_random_bitmasks_score_as_officially(tmp_path_factory: pytest.TempPathFa
     compare("seg_track", *write_random_bitmasks(seed, tmp_path_factory.mktemp("masks")))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SEEDS)
 def test_events_are_those_of_motmetrics(seed: int):
     motmetrics = pytest.importorskip("motmetrics", reason="motmetrics is not installed")
@@ -364,7 +364,7 @@ def test_a_truncated_file_is_said_to_be_one(case: Any, cut: int):
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_end_in_an_error_or_a_result(case: Any, text: bytes):
     truth, result = case(two_videos(), [])
     result.write_bytes(text)

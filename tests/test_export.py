@@ -24,16 +24,17 @@ from bdd100k_models.commands.export import parse_size
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.errors import InputError
 from bdd100k_models.export.build import SUFFIXES, ExportOptions, write_model
-from bdd100k_models.export.check import Agreement, check_export, compare, compare_boxes, load_exported
+from bdd100k_models.export.check import Agreement, check_export, compare, compare_boxes, load_exported, merge
 from bdd100k_models.export.load import load_for_export
 from bdd100k_models.inference.model import Model
-from bdd100k_models.inference.results import People
+from bdd100k_models.inference.results import Instances, Panoptic, People
 from bdd100k_models.runtime import Runner, load
 from bdd100k_models.runtime.pictures import read_picture, resize
 from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
 from det_model import MODEL as DETECTOR
 from det_model import make_checkpoint
+from predict_support import tracker_files
 
 SIZE = (72, 128)
 
@@ -86,7 +87,7 @@ MAKERS: dict[str, Callable[[Path], Model]] = {
     "drivable": make_segmentor,
     "pose": make_pose,
     "tagging": make_tagger,
-    "mot": lambda folder: load_model("qdtrack_mini_mot_synthetic", device="cpu"),
+    "mot": lambda folder: load_for_export(*tracker_files(folder), SIZE),
 }
 
 
@@ -127,8 +128,16 @@ def test_onnx_agrees_for_a_batch(
 ) -> None:
     agreement = check_export(make(task), exported(task), pictures)
     assert agreement.passed, agreement
-    if task in ("det", "ins_seg", "pose"):
+    if task in ("det", "ins_seg", "pose", "mot"):
         assert agreement.objects > 5
+
+
+@pytest.mark.parametrize("opset", [16, 19, 20])
+def test_other_opsets_agree(
+    opset: int, make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path]
+) -> None:
+    agreement = check_export(make("det"), exported("det", opset=opset), pictures[:1])
+    assert agreement.passed and agreement.objects > 5, agreement
 
 
 @pytest.mark.parametrize("name", ["fpn_mini_drivable_synthetic", "fpn_mini_sem_seg_synthetic"])
@@ -164,7 +173,7 @@ def test_deformable_convolution_on_maps_of_few_pixels(size: tuple[int, int]) -> 
     torch.testing.assert_close(deform_convolve(*given), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("task", ["ins_seg", "drivable"])
+@pytest.mark.parametrize("task", MAKERS)
 def test_torchscript_agrees(
     task: str, make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path]
 ) -> None:
@@ -178,6 +187,21 @@ def test_the_format_is_that_of_the_file_whatever_its_name(
 ) -> None:
     write_model(make("drivable"), tmp_path / name, ExportOptions(form=form, size=SIZE))  # type: ignore[arg-type]
     assert check_export(make("drivable"), load_exported(tmp_path / name), pictures[:1]).passed
+
+
+def test_the_check_takes_two_pictures_at_a_time(
+    make: Callable[[str], Model], exported: Callable[..., Runner], pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    run = Runner.run
+
+    def counted(self: Runner, images: npt.NDArray[Any]) -> Any:
+        batches.append(len(images))
+        return run(self, images)
+
+    monkeypatch.setattr(Runner, "run", counted)
+    assert check_export(make("drivable"), exported("drivable"), pictures).passed
+    assert batches == [2, 1]
 
 
 def test_the_check_can_fail(
@@ -218,15 +242,46 @@ def test_lost_objects_fail() -> None:
     assert compare_boxes(found, swapped)[0].passed
     assert Agreement({"boxes": 0.0}, 0, 0).passed
     assert not Agreement({"boxes": float("nan")}, 1, 0).passed
+    assert not merge([Agreement({"boxes": 0.05}, 1, 0), Agreement({"boxes": float("nan")}, 1, 0)]).passed
+    gone = np.where(np.arange(40)[:, None] < 4, np.nan, found[0])
+    assert not compare_boxes(found, (gone, *found[1:]))[0].passed
+
+
+@pytest.mark.parametrize("kind", [Instances, Panoptic])
+def test_pixels_of_another_object_fail(kind: type[Instances | Panoptic]) -> None:
+    """Also where its class is the same."""
+    columns = np.repeat(np.arange(1, 5, dtype=np.int32), 20)
+    places = np.arange(4)
+    more: dict[str, Any] = {"first_thing": 0, "ids": places}
+    if kind is Instances:
+        more = {
+            "boxes": np.stack([places * 20.0, places, places * 20 + 20, places + 60], axis=1),
+            "scores": 1 - places / 9,
+        }
+
+    def result(segments: npt.NDArray[np.int32], classes: npt.NDArray[np.int64]) -> Any:
+        parts = {"segments": np.tile(segments, (60, 1)), "classes": classes, "categories": ("car", "bus")}
+        return kind(name="", size=(60, 80), **parts, **more)
+
+    same = result(columns, np.zeros(4, np.int64))
+    assert compare(same, same).passed
+    moved, merged = columns.copy(), columns.copy()
+    moved[20:25], merged[20:40] = 1, 1
+    for segments, worst in ((moved, 5 / 80), (merged, 40 / 80), (columns * 0, 1)):
+        agreement = compare(same, result(segments, np.zeros(4, np.int64)))
+        assert agreement.worst["pixels"] == pytest.approx(worst) and not agreement.passed
+    assert compare(same, result(columns, np.array([0, 1, 0, 0]))).worst["pixels"] == pytest.approx(20 / 80)
+    if kind is Panoptic:  # whose numbers have no order
+        assert compare(same, result(5 - columns, np.zeros(4, np.int64))).passed
 
 
 def test_lost_and_moved_joints_fail() -> None:
     rng = np.random.default_rng(0)
     joints = rng.uniform(0, 500, (4, 18, 3))
 
-    def people(places: npt.NDArray[np.float64]) -> People:
+    def people(places: npt.NDArray[np.float64], score: float = 1.0) -> People:
         names, ones = tuple(map(str, range(18))), np.ones(len(places))
-        return People(name="", size=(720, 1280), joint_names=names, joints=places, scores=ones, areas=ones)
+        return People(name="", size=(720, 1280), joint_names=names, joints=places, scores=ones * score, areas=ones)
 
     def moved(count: int, by: float) -> People:
         places = joints.copy()
@@ -238,6 +293,7 @@ def test_lost_and_moved_joints_fail() -> None:
     assert compare(people(joints), moved(1, 50)).passed  # another peak of the same height
     assert not compare(people(joints), moved(2, 50)).passed
     assert not compare(people(joints), moved(1, 0.5)).passed
+    assert not compare(people(joints), people(joints, 0.9)).passed
     assert not compare(people(joints), people(joints[:3])).passed
     assert not compare(people(joints), people(joints[:0])).passed
     assert compare(people(joints[:0]), people(joints[:0])).passed
@@ -273,6 +329,8 @@ def test_pictures_of_any_size(exported: Callable[..., Runner], size: tuple[int, 
     (found,) = exported("det").predict(picture, threshold=0)
     assert found.size == size
     assert (found.boxes >= 0).all() and (found.boxes <= np.tile(size[::-1], 2) + 1e-6).all()
+    (turned,) = exported("det").predict(picture[:, :, ::-1].copy()[:, :, ::-1], threshold=0)  # as of OpenCV's frames
+    np.testing.assert_array_equal(turned.boxes, found.boxes)
     (classes,) = exported("drivable").predict(picture)
     assert classes.classes.shape == size and classes.classes.max() < len(TASKS["drivable"].categories)
 
@@ -320,7 +378,8 @@ def test_pose_models_need_boxes(exported: Callable[..., Runner]) -> None:
         runner.predict(picture)
     with pytest.raises(InputError, match="x1, y1, x2, y2"):
         runner.predict(picture, boxes=[np.zeros((1, 3))])
-    nobody, outside = runner.predict([picture] * 2, boxes=[np.zeros((0, 4)), [[400, 10, 500, 90]]], threshold=0)
+    with pytest.warns(UserWarning, match=r"000001\.jpg: person box \(400, 10, 500, 90\) lies outside the image"):
+        nobody, outside = runner.predict([picture] * 2, boxes=[np.zeros((0, 4)), [[400, 10, 500, 90]]], threshold=0)
     assert len(nobody) == len(outside) == 0
 
 

@@ -27,7 +27,7 @@ from bdd100k_models.export.prepare import plan_geometry  # noqa: E402
 sides = st.integers(1, 23)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sides, sides, st.integers(1, 9), st.integers(1, 9))
 def test_adaptive_pooling(height: int, width: int, rows: int, columns: int) -> None:
     images = torch.rand(2, 3, height, width)
@@ -79,7 +79,7 @@ def test_attention_masks(psa_type: int, size: tuple[int, int], mask: tuple[int, 
     torch.testing.assert_close(lay_out_masks(input, psa_type, mask), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 4), st.integers(1, 40), st.integers(0, 2**31))
 def test_suppression_keeps_what_mmcv_keeps(count: int, groups: int, most: int, seed: int) -> None:
     from mmcv.ops import batched_nms

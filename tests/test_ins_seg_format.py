@@ -63,7 +63,7 @@ def merged_like_the_original(found: dict[str, Any]) -> np.ndarray:
     return canvas
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 30))
 def test_a_bitmask_is_painted_as_the_original_does(tmp_path_factory: pytest.TempPathFactory, seed: int, count: int):
     found, folder = random_sample(seed, count), tmp_path_factory.mktemp("out")
@@ -236,7 +236,7 @@ def test_instances_are_drawn_from_the_threshold_on():
 # ---------------------------------------------------------------------------------------------- masks into maps
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 12), apart=st.booleans())
 def test_masks_become_maps_whether_they_overlap_or_not(seed: int, count: int, apart: bool):
     rng = np.random.default_rng(seed)

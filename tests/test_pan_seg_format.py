@@ -57,7 +57,7 @@ def write(folder: Path, images: dict[str, np.ndarray], outputs: list[str] | None
     form.write(iter(records.items()), folder)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), things=st.integers(0, 9))
 def test_both_files_hold_every_segment(tmp_path_factory: pytest.TempPathFactory, seed: int, things: int):
     numbers, folder = random_numbers(seed, things), tmp_path_factory.mktemp("out")

@@ -91,7 +91,7 @@ def test_tracks_survive_nine_frames_unseen_but_not_ten():
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_duplicates_are_those_that_overlap_any_better_box(seed: int, count: int):
     rng = np.random.default_rng(seed)
     corners = rng.uniform(0, 30, (count, 2))

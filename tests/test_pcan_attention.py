@@ -63,7 +63,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @given(sizes=sizes, seed=seeds, masked=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_expectation_maximisation_follows_its_equations(sizes: tuple[int, ...], seed: int, masked: bool):
     count, channels, pixels, prototypes, rounds = sizes
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def test_expectation_maximisation_follows_its_equations(sizes: tuple[int, ...], 
 
 
 @given(sizes=sizes, seed=seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_attention_and_reconstruction_follow_their_equations(sizes: tuple[int, ...], seed: int):
     count, channels, pixels, prototypes, _ = sizes
     rng = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def test_attention_and_reconstruction_follow_their_equations(sizes: tuple[int, .
 
 
 @given(sizes=sizes, seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_memory_follows_its_equations_over_frames(sizes: tuple[int, ...], seed: int):
     _, channels, pixels, prototypes, rounds = sizes
     rng = np.random.default_rng(seed)

@@ -80,7 +80,7 @@ def bump(x: float, y: float, height: float = 1.0) -> np.ndarray:
 
 
 @given(st.integers(0, 1 << 32), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_quarter_steps_are_those_of_the_original(seed: int, rough: bool):
     rng = np.random.default_rng(seed)
     maps = rng.normal(0.3, 1, (18, 16, 12)).astype(np.float32)
@@ -105,7 +105,7 @@ def test_a_smooth_peak_is_found_between_pixels(kind: str):
 
 
 @given(st.lists(st.tuples(st.floats(0, 11), st.floats(0, 15)), min_size=18, max_size=18))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_udp_steps_are_those_of_the_original(places: list[tuple[float, float]]):
     maps = np.stack([bump(x, y, 2.0) + bump(11 - x, 15 - y, 0.5) for x, y in places])
     points, _ = codec("PublishedUDPHeatmap").decode(maps)
@@ -136,7 +136,7 @@ def similarity(one: Person, other: Person) -> float:
 
 
 @given(st.integers(0, 1 << 32), st.integers(0, 8), st.sampled_from([0.3, 0.9, 1.0]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_suppression_against_its_definition(seed: int, count: int, threshold: float):
     rng = np.random.default_rng(seed)
     base = rng.uniform(0, 80, (18, 2))

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from bdd100k_models.datasets.images import images_of_folder
 from bdd100k_models.datasets.joints import FLIP_INDICES, mirrored
 from bdd100k_models.datasets.loader import InferenceImages
-from bdd100k_models.datasets.person_boxes import PersonBox, as_regions, box_problem, read_person_boxes
+from bdd100k_models.datasets.person_boxes import PersonBox, as_regions, read_person_boxes
 from bdd100k_models.datasets.pose import BDD100KPoseDataset
 from bdd100k_models.datasets.pose_transforms import PersonBoxCenterScale, RandomCenterShift, RandomScaleRotation
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.errors import ImageError, LabelError, MissingFileError
 from bdd100k_models.registry import enter_scope
+from bdd100k_models.runtime.people import box_problem
 from bdd100k_models.tasks import JOINTS
 from bdd100k_models.zoo.records import config_files
 from conftest import draw_noise

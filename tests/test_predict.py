@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import http.server
 import json
-import stat
 import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -38,6 +37,7 @@ from bdd100k_models.inference.videos import VideoFile
 from bdd100k_models.inference.writers import Writers
 from bdd100k_models.tasks import TASKS
 from conftest import draw_noise
+from pose_model import make_config, make_weights
 from predict_support import (
     Stub,
     fast_detector_file,
@@ -182,6 +182,36 @@ def test_frames_come_in_their_order(tmp_path: Path) -> None:
     assert pictures[4].name == "a-0000005.jpg" and pictures[4].video == "a"
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("mpeg4", "avi"), ("libx264", "avi"), ("libx264", "mpg"), ("libx264", "h264")]
+)
+def test_every_frame_has_its_time(tmp_path: Path, codec: str, suffix: str) -> None:
+    """These files have times in the order of decoding, of some frames alone, or none."""
+    path = write_video(tmp_path / f"a.{suffix}", 50, rate=25, codec=codec, disordered=True)
+    times = [picture.time or 0.0 for picture in pictures_of(VideoFile(path))]
+    assert len(times) == 50
+    np.testing.assert_allclose(np.array(times) - times[0], np.arange(50) / 25, atol=0.1)
+    assert run_predict([Stub()], sources_of(tmp_path, path), PredictOptions(tmp_path / "out")).problems == []
+    with av.open(str(tmp_path / "out/videos/a.mp4")) as file:
+        shown = [frame.time for frame in file.decode(video=0)]
+    np.testing.assert_allclose(shown, np.arange(50) / 25, atol=0.1)
+
+
+def test_times_that_a_film_lacks() -> None:
+    from bdd100k_models.inference.videos import _Clock
+
+    def told(*said: tuple[float | None, ...]) -> list[float]:
+        clock = _Clock(10)
+        return [round(clock.tell(*times), 3) for times in said]
+
+    assert told((None,), (None,), (None,)) == [0, 0.1, 0.2]
+    assert told((5.0,), (None,), (5.2,)) == [5, 5.1, 5.2]
+    assert told((None,), (3600.0,), (3600.1,)) == [0, 0.1, 0.2]
+    assert told((0.1, 0.2), (0.3, 0.3), (0.4, 0.4), (0.2, 0.5), (0.6, 0.6)) == [0.1, 0.3, 0.4, 0.5, 0.6]
+    assert told((0.1,), (0.3,), (0.2,), (0.4,)) == [0.1, 0.3, 0.3, 0.4]
+    assert told((9.0,), (9.1,), (0.0,), (0.1,)) == [9, 9.1, 0, 0.1]
+
+
 @pytest.mark.parametrize("every", [1, 3, 9, 10, 100])
 def test_every_so_many_frames(tmp_path: Path, every: int) -> None:
     video = VideoFile(write_video(tmp_path / "a.mp4", 10), every=every)
@@ -245,6 +275,9 @@ def test_films_of_phones_stand_upright(tmp_path: Path) -> None:
 
 
 def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now = [100.0]
+    monkeypatch.setattr("bdd100k_models.inference.videos.time", SimpleNamespace(monotonic=lambda: now[0]))
+
     class Fake:
         def __init__(self, index: int) -> None:
             self.left, self.open = 7, index == 3
@@ -257,6 +290,7 @@ def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
         def read(self) -> tuple[bool, np.ndarray | None]:
             self.left -= 1
+            now[0] += 0.25  # a dark room
             return (True, np.full((24, 32, 3), 20 * (6 - self.left), np.uint8)) if self.left >= 0 else (False, None)
 
         def release(self) -> None:
@@ -275,7 +309,9 @@ def test_cameras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ]
     (camera,) = sources_of(tmp_path, "3")
     assert run_predict([Stub()], [camera], PredictOptions(tmp_path / "out")).pictures == 7
-    assert len(film_frames(tmp_path / "out/videos/camera3.mp4")) == 7
+    with av.open(str(tmp_path / "out/videos/camera3.mp4")) as file:
+        times = [frame.time for frame in file.decode(video=0)]
+    np.testing.assert_allclose(times, np.arange(7) / 4, atol=0.02)  # whatever rate the camera names
     with pytest.raises(ImageError, match="camera 2"):
         sources_of(tmp_path, "2")
 
@@ -505,10 +541,10 @@ def test_one_broken_picture_among_many(tmp_path: Path) -> None:
 
 def test_a_picture_that_a_model_refuses(tmp_path: Path) -> None:
     class Picky(Stub):
-        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+        def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
             if any(picture.size[0] < 10 for picture in pictures):
                 raise ImageError("x.jpg (5x5): too small")
-            return super().run(network, pictures, people)
+            return super().run(network, pictures, people, remarks)
 
     for name, side in (("a", 20), ("b", 5), ("c", 20)):
         draw_noise(tmp_path / f"in/{name}.png", seed=1, size=(side, side))
@@ -528,7 +564,7 @@ def test_a_tracker_sees_each_frame_once(tmp_path: Path) -> None:
         def session(self) -> Session:
             return Session(self, self.network)
 
-        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+        def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
             self.frames += [picture.position for picture in pictures]
             if 2 in self.frames[-1:]:
                 raise ImageError("x.jpg (5x5): too dark")
@@ -589,17 +625,52 @@ def test_tracks_through_a_video(tmp_path: Path) -> None:
     )
     frames = load_frames(tmp_path / "out/tiny_tracker.json")
     assert [(frame.videoName, frame.frameIndex) for frame in frames] == [("b", 0), ("b", 1), ("b", 2)]
+    first, *others = ({label.id for label in frame.labels or ()} for frame in frames)
+    assert any(first & other for other in others)
     assert len(film_frames(tmp_path / "out/videos/b.mp4")) == 3
+
+
+def test_boxes_of_people_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of pictures and of frames, whose names nobody knows before; what cannot be used is told."""
+    config = make_config(tmp_path)
+    weights = make_weights(config, tmp_path / "pose.pth")
+    image = draw_noise(tmp_path / "a.jpg", seed=1, size=(96, 160))
+    film = write_video(tmp_path / "b.mp4", 2, size=(96, 160))
+    good, outside = ({"x1": x, "y1": 10, "x2": x + 40, "y2": 90} for x in (20, 400))
+
+    def predict(inputs: list[Path], people: dict[str, list[dict[str, int]]]) -> int:
+        boxes, frames = tmp_path / "boxes.json", []
+        for name, given in people.items():
+            labels = [{"id": "0", "category": "pedestrian", "box2d": box} for box in given]
+            frames.append({"name": name, "labels": labels})
+        boxes.write_text(json.dumps(frames))
+        words = ["--checkpoint", weights, "--boxes", boxes, "--threshold", 0, "--save", "json", "--device", "cpu"]
+        return run(config, *inputs, *words, "--out", tmp_path / "out")
+
+    def found() -> list[int]:
+        return [len(frame.labels or ()) for frame in load_frames(tmp_path / "out/tiny_pose.json")]
+
+    assert predict([image, film], {"b-0000002.jpg": [good]}) == 0
+    assert found() == [0, 0, 1]
+    assert predict([image], {"a.jpg": [good, outside]}) == 1
+    assert found() == [1]
+    assert "warning: a.jpg: person box (400, 10, 441, 91) lies outside the image" in capsys.readouterr().err
+    assert predict([image], {"c.jpg": [good]}) == 2
+    assert "names none of the images" in capsys.readouterr().err
 
 
 def test_a_tracked_detector_still_finds_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pose model looks at are the people that the detector named beside it finds, also behind a tracker."""
     shipped = Path(__file__).parent.parent / "det/weights/atss_mini_det_synthetic.pth"
     followed = load_model(fast_detector_file(tmp_path), shipped, device="cpu", tracker="bytetrack")
+    pedestrian = TrackRecord([(20, 10, 60, 90)], [0.9], [0], [4])
+    monkeypatch.setattr(followed, "run", lambda network, pictures, people, remarks: [pedestrian])
     pose = tiny_pose(tmp_path, "faster_rcnn_r50_fpn_3x_det_bdd100k")  # which is not here
     film = write_video(tmp_path / "b.mp4", 3, size=(96, 160))
-    report = run_predict([followed, pose], sources_of(tmp_path, film), PredictOptions(tmp_path / "out"))
+    options = PredictOptions(tmp_path / "out", threshold=0)
+    report = run_predict([followed, pose], sources_of(tmp_path, film), options)
     assert report.pictures == 3 and report.problems == []
+    assert report.found == {"fast_det": 3, "tiny_pose": 3}
     assert followed.finds_people and not pose.finds_people and not tiny_tracker(tmp_path).finds_people
 
 
@@ -612,7 +683,7 @@ def test_masks_of_tracks_have_their_folder(tmp_path: Path) -> None:
         def session(self) -> Session:
             return Session(self, self.network)
 
-        def run(self, network: Any, pictures: Any, people: Any) -> list[Any]:
+        def run(self, network: Any, pictures: Any, people: Any, remarks: Any) -> list[Any]:
             mask = np.zeros(pictures[0].size, bool)
             mask[:10, :10] = True
             return [MaskTrackRecord([(0, 0, 9, 9)], [0.9], [2], [4], pictures[0].size, [encode(mask).counts])]
@@ -729,16 +800,21 @@ def test_bad_inputs_are_told_in_one_line(tmp_path: Path, fast: Path, capsys: pyt
     assert len(load_frames(tmp_path / "out/fast_det.json")) == 1
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, fast: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    with contextlib.suppress(OSError):
-        (locked / "probe").touch()
-        pytest.skip("this user may write everywhere")
+@pytest.mark.parametrize("taken", ["pictures", "fast_det.json"])
+def test_places_that_cannot_be_written(
+    tmp_path: Path, fast: Path, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    """Whoever runs it, also root: a file lies where a folder must be, a folder where a file must be."""
+    place = tmp_path / "out" / taken
+    place.parent.mkdir()
+    if place.suffix:
+        place.mkdir()
+    else:
+        place.touch()
     image = draw_noise(tmp_path / "a.jpg", seed=1, size=(9, 16))
-    assert run(fast, image, "--out", locked / "out", "--device", "cpu") == 2
-    assert "cannot be written" in in_one_line(capsys)
+    assert run(fast, image, "--out", tmp_path / "out", "--device", "cpu") == 2
+    line = in_one_line(capsys)
+    assert str(place) in line and "cannot be written" in line
 
 
 def test_an_interrupted_command_says_so(

@@ -133,7 +133,7 @@ def step(tracker: BoxTracker, frame: int, parts: tuple[np.ndarray, ...]) -> list
 
 
 @given(seed=seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_association_is_that_of_the_specification(seed: int):
     tracker, by_hand = tracker_of(), TrackerByHand()
     frame = 0

@@ -82,7 +82,7 @@ def losses_by_hand(keys: np.ndarray, references: np.ndarray, same: np.ndarray, m
 
 
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from([NAME, YOLOX]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_losses_of_embeddings_are_those_of_the_equations(seed: int, name: str):
     rng = np.random.default_rng(seed)
     head = embed_head(name)

@@ -17,9 +17,9 @@ from bdd100k_models.errors import CheckpointError, ImageError, MissingFileError
 from bdd100k_models.inference.pictures import take_picture
 from bdd100k_models.runtime import load
 from bdd100k_models.runtime.description import Description, read_description
-from bdd100k_models.runtime.people import region_of
+from bdd100k_models.runtime.people import person_score, region_of
 from bdd100k_models.runtime.pictures import cover, fit, read_picture, resize, take_region
-from bdd100k_models.runtime.segments import paste_mask
+from bdd100k_models.runtime.segments import OFFSET, fuse, paint_masks, paste_mask
 from conftest import ROOT
 
 sides = st.integers(1, 90)
@@ -29,7 +29,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sides, sides, sides, sides, st.integers(0, 9))
 def test_resize_is_opencvs(height: int, width: int, new_height: int, new_width: int, seed: int) -> None:
     pixels = noise(height, width, seed)
@@ -47,7 +47,7 @@ def test_resize_is_opencvs_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize("udp", [False, True])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-40, 150), st.floats(-40, 90), st.floats(3, 200), st.floats(3, 200))
 def test_regions_are_opencvs(udp: bool, x: float, y: float, width: float, height: float) -> None:
     from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
@@ -86,6 +86,76 @@ def test_masks_are_mmdetections() -> None:
         assert np.mean(whole != expected.numpy()) < 1e-3
 
 
+def masks_in_boxes(seed: int) -> tuple[np.ndarray, ...]:
+    """Return random masks, their boxes in a picture of 50 x 70 pixels, scores and classes."""
+    count = 12
+    rng = np.random.default_rng(seed)
+    corners, sides = rng.uniform(-5, 50, (count, 2)), rng.uniform(0, 40, (count, 2))
+    boxes = np.hstack([corners, corners + sides]).clip(0, (70, 50, 70, 50)).astype(np.float32)
+    masks = cv2.resize(rng.random((5, 5, count), dtype=np.float32), (28, 28)).transpose(2, 0, 1)
+    return masks, boxes, rng.random(count, dtype=np.float32), rng.integers(0, 10, count)
+
+
+def whole_masks(masks: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    pasted = np.zeros((len(masks), 50, 70), bool)
+    for mask, box, target in zip(masks, boxes, pasted, strict=True):
+        inside, (rows, columns) = paste_mask(mask, box, (50, 70), 0.5)
+        target[rows, columns] = inside
+    return pasted
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_masks_lie_on_one_another_as_in_bitmasks(seed: int) -> None:
+    import torch
+
+    from bdd100k_models.formats.results.instances import paint_instances
+
+    masks, boxes, scores, _ = masks_in_boxes(seed)
+    found = paint_masks(masks, boxes, scores.astype(np.float64), (50, 70), 0.5)
+    pasted = torch.from_numpy(whole_masks(masks, boxes))
+    np.testing.assert_array_equal(found, paint_instances(pasted, scores.tolist(), np.arange(len(boxes)), (50, 70)))
+    assert len(np.unique(found)) > 3
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_segments_are_fused_as_in_mmdetection(seed: int) -> None:
+    import torch
+
+    from bdd100k_models.compat import activate
+
+    activate()
+    from mmdet.models.seg_heads.panoptic_fusion_heads import HeuristicFusionHead
+    from mmengine.config import ConfigDict
+    from mmengine.structures import InstanceData
+
+    options = {"mask_overlap": 0.4, "stuff_area_limit": 200}
+    head = HeuristicFusionHead(10, 30, test_cfg=ConfigDict(**options))
+    masks, boxes, scores, classes = (part[: 12 if seed else 0] for part in masks_in_boxes(seed))
+    likely = np.random.default_rng(seed).random((31, 6, 8), dtype=np.float32)
+    stuff = np.stack([cv2.resize(part, (70, 50)) for part in likely])
+    instances = InstanceData(
+        bboxes=torch.from_numpy(boxes), scores=torch.from_numpy(scores), labels=torch.from_numpy(classes)
+    )
+    instances.masks = torch.from_numpy(whole_masks(masks, boxes))
+    (expected,) = head.predict([instances], [torch.from_numpy(stuff)])
+    background = stuff.argmax(axis=0).astype(np.uint8)
+    found = fuse(masks, boxes, scores, classes, background, things=10, void=40, mask_threshold=0.5, **options)
+    np.testing.assert_array_equal(found, expected.sem_seg[0].numpy())
+    assert (found == 40).any() and (seed == 0 or (found > OFFSET).any())
+
+
+def test_a_persons_score_is_that_of_its_sure_joints() -> None:
+    """As mmpose counts it, a joint after the other."""
+    rng = np.random.default_rng(0)
+    for confidences in [*rng.random((20, 18), dtype=np.float32), np.zeros(18, np.float32)]:
+        total, count = 0.0, 0
+        for confidence in confidences:
+            if confidence > 0.2:
+                total, count = total + float(confidence), count + 1
+        expected = 0.7 * (total / count if count else 0.0)
+        assert person_score(confidences, np.float32(0.7), 0.2) == pytest.approx(expected, rel=1e-6)
+
+
 def test_fit_keeps_proportions_and_fills() -> None:
     pixels, inner = fit(np.full((50, 50, 3), 200, np.uint8), (40, 80), (1, 2, 3))
     assert (pixels.shape, inner) == ((40, 80, 3), (40, 40))
@@ -101,6 +171,12 @@ def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ImageError):
             read_picture(wrong)
     assert read_picture(Image.new("L", (5, 4))).shape == (4, 5, 3)
+    Image.fromarray(noise(40, 60)).save(tmp_path / "whole.jpg")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes((tmp_path / "whole.jpg").read_bytes()[:-900])
+    for read in (read_picture, take_picture):
+        with Image.open(cut) as picture, pytest.raises(ImageError, match="cannot be read"):
+            read(picture)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -24,7 +24,7 @@ def collect(shards: Shards) -> tuple[list[tuple[str, DetectionRecord]], list[Pro
     return list(shards.records(DetectionRecord, names, problems)), problems
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(order=st.permutations(range(12)), ranks=st.integers(1, 5))
 def test_any_order_and_any_ranks_give_the_same(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], ranks: int
@@ -38,7 +38,7 @@ def test_any_order_and_any_ranks_give_the_same(
     assert collect(shards)[0] == [(f"{index}.jpg", record(index)) for index in range(12)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cut=st.integers(0, 900))
 def test_a_cut_shard_loses_only_what_was_cut(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     shards = Shards(tmp_path_factory.mktemp("out"), 12)

@@ -17,7 +17,7 @@ from bdd100k_models.zoo.check.visuals import zip_problems
 from bdd100k_models.zoo.check.weights import weights_problem
 from contribution import Contribution, picture, write_zip
 
-relaxed = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=30) | st.sampled_from(["det", "https://a.org/b"]),

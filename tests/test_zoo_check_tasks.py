@@ -231,7 +231,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(list(TASKS)), st.data())
 def test_whatever_stands_in_a_field_is_told_or_fine(tmp_path: Path, task: str, data: st.DataObject) -> None:
     frames = copy.deepcopy(FRAMES[task])

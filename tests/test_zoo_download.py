@@ -493,18 +493,29 @@ def test_progress_is_shown_on_a_terminal(
     assert "MiB/s" in shown
 
 
-def test_a_process_that_waits_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fcntl = pytest.importorskip("fcntl")
+def hear(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Let nobody sleep, and return where what is told goes from now on."""
     monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
     told = io.StringIO()
     monkeypatch.setattr("sys.stderr", told)
+    return told
+
+
+def wait_for(text: str, told: io.StringIO) -> None:
+    deadline = time.monotonic() + 10
+    while text not in told.getvalue():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+def test_a_process_that_waits_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    told = hear(monkeypatch)
     lock = (tmp_path / ".model.pth.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
-        deadline = time.monotonic() + 10
-        while "waiting" not in told.getvalue() and time.monotonic() < deadline:
-            threading.Event().wait(0.01)
+        wait_for("waiting", told)
         assert not waiting.done()
         lock.close()
         assert_whole(waiting.result(timeout=10))
@@ -517,9 +528,12 @@ def test_a_mirror_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -
         download.weights_file(f"http://127.0.0.1:9/bdd100k/{PATH}")
 
 
-def test_a_lock_on_a_removed_file_is_taken_anew(server: Server, tmp_path: Path) -> None:
+def test_a_lock_on_a_removed_file_is_taken_anew(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who waits on a lock may get it after its file was removed; others would not see it."""
     fcntl = pytest.importorskip("fcntl")
+    told = hear(monkeypatch)
     path = tmp_path / ".model.pth.lock"
     held: list[bool] = []
 
@@ -532,7 +546,7 @@ def test_a_lock_on_a_removed_file_is_taken_anew(server: Server, tmp_path: Path) 
     fcntl.flock(lock, fcntl.LOCK_EX)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(download.fetch, server.url, tmp_path / "model.pth", md5=MD5)
-        time.sleep(0.05)
+        wait_for("waiting", told)
         path.unlink()
         lock.close()
         assert_whole(waiting.result(timeout=10))

@@ -86,7 +86,7 @@ def test_csv_and_json_hold_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 CELLS = st.sampled_from(["", "1", "2.5", "-3", "10", "abc", "B", "1x"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(CELLS, max_size=12), st.booleans(), st.sampled_from(["AP-val", "ID Sw.-val"]))
 def test_sorting_loses_no_row_and_keeps_equal_ones_in_order(cells: list[str], reverse: bool, column: str) -> None:
     rows = [{"name": str(i), column: cell} for i, cell in enumerate(cells)]

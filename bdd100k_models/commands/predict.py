@@ -26,7 +26,8 @@ examples:
   bdd100k-models predict faster_rcnn_r50_fpn_1x_det_bdd100k street.jpg
   bdd100k-models predict NAME photos/ 'more/**/*.png' drive.mp4 https://example.com/a.jpg --out predictions
   bdd100k-models predict DETECTOR,DRIVABLE,TAGGER drive.mp4 --every 3 --threshold 0.5 --classes car truck
-  bdd100k-models predict qdtrack-frcnn_r50_fpn_1x_mot_bdd100k drive.mp4 --checkpoint weights.pth
+  bdd100k-models predict qdtrack-frcnn_r50_fpn_12e_mot_bdd100k drive.mp4
+  bdd100k-models predict NAME photos/ --checkpoint weights.pth
   bdd100k-models predict DETECTOR drive.mp4 --tracker bytetrack
   bdd100k-models predict NAME 0                  (the first camera, until Ctrl-C)
 
@@ -238,8 +239,10 @@ def _read_boxes(args: argparse.Namespace, sources: Sequence[Source]) -> Any:
     from bdd100k_models.datasets.person_boxes import read_person_boxes
     from bdd100k_models.inference.sources import ImageFiles
 
-    images = [name for source in sources if isinstance(source, ImageFiles) for name, _ in source.files]
-    return read_person_boxes(args.boxes, images)
+    files = [source for source in sources if isinstance(source, ImageFiles)]
+    # how many frames videos have, and with them their names, is not known before they are read
+    names = [name for source in files for name, _ in source.files] if len(files) == len(sources) else []
+    return read_person_boxes(args.boxes, names)
 
 
 def _print_report(report: PredictReport, args: argparse.Namespace) -> None:

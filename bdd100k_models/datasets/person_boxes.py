@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-import numpy as np
 
 from bdd100k_models.datasets.categories import canonical_category, is_ignored
 from bdd100k_models.datasets.joints import FLIP_INDICES
@@ -18,7 +17,7 @@ from bdd100k_models.formats.scalabel import Frame, Label
 from bdd100k_models.tasks import IMAGE_SIZE
 
 _PERSON_ID = 1  # of lists of detections: other categories are left out, as the original did
-_LARGEST = float(np.finfo(np.float32).max)  # the models compute in float32
+_NAME_IDS = "give each entry its file_name, or to `test` the COCO JSON with the ids (--box-images FILE)"
 _LABELLED = ("V", "N")  # joints that are seen, or hidden but labelled
 
 
@@ -53,34 +52,13 @@ class _CocoImages(msgspec.Struct):
     images: list[_CocoImage]
 
 
-def box_problem(box: Sequence[float], size: tuple[int, int]) -> str | None:
-    """Tell what is wrong with a box.
-
-    Args:
-        box: Exclusive corners x1, y1, x2, y2 in pixels.
-        size: (height, width) of the image in pixels.
-
-    Returns:
-        What is wrong: the box is not finite, has no area, or no pixel of the image; else None.
-    """
-    x1, y1, x2, y2 = (float(value) for value in box[:4])
-    text = f"person box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
-    if not all(abs(value) <= _LARGEST for value in (x1, y1, x2, y2)):
-        return f"{text} is not finite"
-    if x2 <= x1 or y2 <= y1:
-        return f"{text} has no area"
-    if x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]:
-        return f"{text} lies outside the image"
-    return None
-
-
 def read_person_boxes(path: Path, names: Sequence[str], names_file: Path | None = None) -> dict[str, list[PersonBox]]:
     """Read the boxes of people from a file.
 
     Args:
         path: A list of detections (``image_id``, ``bbox`` as left, top, width and height, ``score``, and maybe
             ``category_id`` and ``file_name``), Scalabel JSON, or COCO JSON.
-        names: The images, in order.
+        names: The images, in order; empty where they are not known before they are read, as those of videos.
         names_file: COCO or Scalabel JSON that says which image an ``image_id`` is. By default the ids are those of
             COCO JSON beside ``path``, or count the images from 1 if there is one for each.
 
@@ -180,8 +158,7 @@ def _boxes_of_detections(path: Path, names: Sequence[str], names_file: Path | No
             name = known.get(detection.image_id)
         if name is None:
             raise LabelError(
-                f"{path}: entry {place}: nothing says which image has the id {detection.image_id}; "
-                "name the COCO JSON with the ids by --box-images FILE"
+                f"{path}: entry {place}: nothing says which image has the id {detection.image_id}; {_NAME_IDS}"
             )
         x, y, width, height = detection.bbox[:4]
         boxes.setdefault(name, []).append(PersonBox(x, y, x + width, y + height, detection.score))
@@ -199,11 +176,11 @@ def _names_by_id(
     wanted = {detection.image_id for detection in detections}
     for candidate in sorted(path.parent.glob("*cocofmt.json")):
         ids = _read_ids(candidate) if is_coco_file(candidate) else {}
-        if wanted <= ids.keys() and set(names) & set(ids.values()):
+        if wanted <= ids.keys() and (not names or set(names) & set(ids.values())):
             return ids
     if wanted != set(range(1, len(names) + 1)):
         return {}
-    print(f"{path}: image ids are taken to count the images from 1; if not so, give --box-images FILE", file=sys.stderr)
+    print(f"{path}: image ids are taken to count the images from 1; if not so, {_NAME_IDS}", file=sys.stderr)
     # in the order of conversions of the labels
     return dict(enumerate(sorted(names), start=1))
 

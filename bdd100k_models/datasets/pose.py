@@ -13,16 +13,11 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
 from bdd100k_models.datasets.joints import pose_metainfo
-from bdd100k_models.datasets.person_boxes import (
-    PersonBox,
-    box_problem,
-    boxes_of_frames,
-    label_box,
-    read_person_boxes,
-)
+from bdd100k_models.datasets.person_boxes import PersonBox, boxes_of_frames, label_box, read_person_boxes
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.scalabel import Frame, Graph
+from bdd100k_models.runtime.people import box_problem
 from bdd100k_models.tasks import IMAGE_SIZE, JOINTS, TASKS
 
 _VISIBLE: Mapping[str | None, float] = {"V": 1.0, "N": 1.0}

@@ -9,8 +9,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
-from bdd100k_models.datasets.person_boxes import box_problem
 from bdd100k_models.errors import ImageError
+from bdd100k_models.runtime.people import box_problem
 
 
 @TRANSFORMS.register_module()

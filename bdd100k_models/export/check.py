@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from bdd100k_models.runtime.description import KEY, read_description
 from bdd100k_models.runtime.pictures import Pixels, read_picture, resize
 from bdd100k_models.runtime.runner import Runner, load
 
-#: Largest differences that pass: pixels of boxes and joints, scores and probabilities, part of pixels that differ.
+#: Largest differences that pass: pixels of boxes and joints, scores and probabilities, part of the pixels that are of
+#: another class, object or segment.
 LIMITS = {"boxes": 0.1, "joints": 0.1, "scores": 1e-3, "probabilities": 1e-3, "embeddings": 1e-3, "pixels": 1e-3}
 
 #: Part of the objects that may be missing or new: two of nearly the same score or overlap can change places.
@@ -30,6 +32,8 @@ UNMATCHED_LIMIT = 0.02
 
 #: Boxes and joints farther apart than this many pixels are not the same.
 _SAME_PLACE = 1.0
+
+_AT_ONCE = 2  # pictures: a batch of more shows nothing else, and costs memory
 
 #: People are looked for here where nothing else is said: corners in parts of the picture's width and height.
 _PERSON_BOXES = ((0.1, 0.2, 0.3, 0.9), (0.4, 0.4, 0.55, 0.8), (0.7, 0.1, 0.98, 0.97))
@@ -101,8 +105,8 @@ def load_exported(path: Path) -> Runner:
 def check_export(model: Model, runner: Runner, images: Sequence[ImageLike]) -> Agreement:
     """Compare an exported file with the model that it was made of.
 
-    The pictures, scaled to the size that the graph is for, go through the graph together, where it takes any number,
-    and through the model one by one.
+    The pictures, scaled to the size that the graph is for, go through the graph two at a time, where it takes any
+    number, and through the model one by one.
 
     Args:
         model: The model.
@@ -115,16 +119,18 @@ def check_export(model: Model, runner: Runner, images: Sequence[ImageLike]) -> A
     """
     if not images:
         raise InputError("there are no pictures to check with")
-    pictures = [resize(read_picture(image), runner.description.image_size) for image in images]
+    pictures = (resize(read_picture(image), runner.description.image_size) for image in images)
     if model.task.videos:
         return _check_tracker(model, runner, pictures)
-    batch = len(pictures) if runner.description.batch is None else 1
-    options: dict[str, Any] = {}
-    if model.task.name == "pose":
-        options["boxes"] = [person_boxes((pixels.shape[0], pixels.shape[1])) for pixels in pictures]
-    expected = model.predict(pictures, threshold=0.0, **options)
-    found = runner.predict(pictures, threshold=0.0, batch_size=batch, **options)
-    return merge(compare(one, other) for one, other in zip(expected, found, strict=True))
+    parts: list[Agreement] = []
+    while few := list(itertools.islice(pictures, _AT_ONCE)):
+        options: dict[str, Any] = {}
+        if model.task.name == "pose":
+            options["boxes"] = [person_boxes((pixels.shape[0], pixels.shape[1])) for pixels in few]
+        expected = model.predict(few, threshold=0.0, **options)
+        found = runner.predict(few, threshold=0.0, batch_size=_AT_ONCE, **options)
+        parts += (compare(one, other) for one, other in zip(expected, found, strict=True))
+    return merge(parts)
 
 
 def person_boxes(size: tuple[int, int]) -> npt.NDArray[np.float64]:
@@ -133,12 +139,11 @@ def person_boxes(size: tuple[int, int]) -> npt.NDArray[np.float64]:
     return boxes
 
 
-def merge(parts: Iterator[Agreement] | Sequence[Agreement]) -> Agreement:
-    """Return the agreement over several pictures."""
-    listed = list(parts)
-    names = dict.fromkeys(name for part in listed for name in part.worst)
-    worst = {name: max(part.worst.get(name, 0.0) for part in listed) for name in names}
-    return Agreement(worst, sum(part.objects for part in listed), sum(part.unmatched for part in listed))
+def merge(parts: Sequence[Agreement]) -> Agreement:
+    """Return the agreement over several pictures; what is no number in one is none in all."""
+    names = dict.fromkeys(name for part in parts for name in part.worst)
+    worst = {name: float(np.max([part.worst.get(name, 0.0) for part in parts])) for name in names}
+    return Agreement(worst, sum(part.objects for part in parts), sum(part.unmatched for part in parts))
 
 
 def compare(expected: Result, found: Result) -> Agreement:
@@ -152,7 +157,7 @@ def compare(expected: Result, found: Result) -> Agreement:
     if isinstance(expected, ClassMap) and isinstance(found, ClassMap):
         return Agreement({"pixels": _differing(expected.classes, found.classes)}, 0, 0)
     if isinstance(expected, Panoptic) and isinstance(found, Panoptic):
-        return Agreement({"pixels": _differing(*(_panoptic_map(result) for result in (expected, found)))}, 0, 0)
+        return Agreement({"pixels": _differing(expected.segments, _counterparts(expected, found))}, 0, 0)
     if isinstance(expected, People) and isinstance(found, People):
         return _compare_people(expected, found)
     if isinstance(expected, Detections) and isinstance(found, Detections):
@@ -160,8 +165,7 @@ def compare(expected: Result, found: Result) -> Agreement:
             (expected.boxes, expected.scores, expected.classes), (found.boxes, found.scores, found.classes)
         )[0]
         if isinstance(expected, Instances) and isinstance(found, Instances):
-            maps = (_class_of_pixels(result) for result in (expected, found))
-            agreement.worst["pixels"] = _differing(*maps)
+            agreement.worst["pixels"] = _differing(expected.segments, _counterparts(expected, found))
         return agreement
     raise TypeError(f"a {type(expected).__name__} cannot be compared with a {type(found).__name__}")
 
@@ -186,6 +190,7 @@ def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tu
         if not len(candidates):
             continue
         distances = np.abs(found[0][candidates] - expected[0][place]).max(axis=1)
+        distances[np.isnan(distances)] = np.inf
         # several boxes can lie on one another: of those that are near, the one of the nearest score
         near = candidates[distances <= max(distances.min(), LIMITS["boxes"])]
         best = int(near[np.argmin(np.abs(found[1][near] - expected[1][place]))])
@@ -218,7 +223,8 @@ def _compare_people(expected: People, found: People) -> Agreement:
     difference = np.abs(expected.joints[one] - found.joints[other])
     # of two peaks of nearly the same height the other can be taken: such a joint has no counterpart
     stays = difference[:, :, :2].max(axis=2, initial=0) <= _SAME_PLACE
-    worst = {"joints": _largest(difference[stays][:, :2]), "scores": _largest(difference[:, :, 2])}
+    scores = np.hstack([difference[:, :, 2].ravel(), expected.scores[one] - found.scores[other]])
+    worst = {"joints": _largest(difference[stays][:, :2]), "scores": _largest(scores)}
     total = max(people.joints[:, :, 0].size for people in (expected, found))
     return Agreement(worst, total, total - int(np.count_nonzero(stays)))
 
@@ -231,17 +237,25 @@ def _differing(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     return float((one != other).mean())
 
 
-def _class_of_pixels(result: Instances) -> npt.NDArray[np.int64]:
-    """Return the class of each pixel's object, counted from 1; 0 for none."""
-    return np.concatenate([[0], result.classes + 1])[result.segments]
+def _counterparts(expected: Instances | Panoptic, found: Instances | Panoptic) -> npt.NDArray[np.int64]:
+    """Return found segments under the numbers of their counterparts; others have numbers of their own.
+
+    Two are counterparts if they are of the same class and their intersection is more than half of their union, so each
+    has one at most.
+    """
+    shape = len(expected) + 1, len(found) + 1
+    pairs = expected.segments.astype(np.int64) * shape[1] + found.segments
+    shared = np.bincount(pairs.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+    unions = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0) - shared
+    same = (2 * shared > unions)[1:, 1:] & (expected.classes[:, None] == found.classes)
+    numbers = np.arange(shape[1]) + len(expected)
+    numbers[0] = 0
+    theirs, ours = np.nonzero(same)
+    numbers[ours + 1] = theirs + 1
+    return numbers[found.segments]
 
 
-def _panoptic_map(result: Panoptic) -> npt.NDArray[np.int64]:
-    """Return the category of each pixel's segment, counted from 1; 0 for none."""
-    return np.concatenate([[0], result.classes + 1])[result.segments]
-
-
-def _check_tracker(model: Model, runner: Runner, images: Sequence[Pixels]) -> Agreement:
+def _check_tracker(model: Model, runner: Runner, images: Iterable[Pixels]) -> Agreement:
     """Compare what a tracker sees in each picture, before it follows it."""
     preparation = Preparation(model.config.test_dataloader.dataset.pipeline)
     parts = []

@@ -6,6 +6,7 @@ import copy
 import itertools
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +20,7 @@ from bdd100k_models.datasets.loader import Batch, Preparation
 from bdd100k_models.datasets.person_boxes import PersonBox, as_regions, boxes_of_frames
 from bdd100k_models.engine.distributed import choose_device
 from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepare_model, ran_out_of_memory
+from bdd100k_models.engine.shards import Problem
 from bdd100k_models.engine.test import REGIONS_AT_ONCE, format_of
 from bdd100k_models.engine.weights import find_weights
 from bdd100k_models.errors import ImageError, InputError
@@ -173,7 +175,7 @@ class Model:
             threshold: Least score of objects, tracks and people that are kept, 0 to 1.
             classes: Names of the categories to keep; all by default.
             boxes: For pose models: the boxes of the people of each image, exclusive corners in pixels (n, 4), or with
-                scores (n, 5). By default the detector finds them.
+                scores (n, 5). By default the detector finds them. What cannot be used is left out with a warning.
             batch_size: Images a forward pass.
 
         Returns:
@@ -215,7 +217,10 @@ class Model:
         pictures, people = self._number(images), None if boxes is None else iter(boxes)
         while batch := list(itertools.islice(pictures, batch_size)):
             given = None if people is None else [_next_people(people, picture) for picture in batch]
-            for picture, record in zip(batch, session.encode(batch, given), strict=True):
+            records = session.encode(batch, given)
+            for remark in session.take_remarks():
+                warnings.warn(f"{remark.name}: {remark.message}", stacklevel=2)
+            for picture, record in zip(batch, records, strict=True):
                 yield self.result(picture, select(record, self.task, threshold, wanted))
 
     def _number(self, images: Iterable[ImageLike | Picture]) -> Iterator[Picture]:
@@ -234,9 +239,13 @@ class Model:
         return Session(self, _own_tracker(self.network) if self.task.videos else self.network)
 
     def run(
-        self, network: nn.Module, pictures: Sequence[Picture], people: Sequence[Sequence[PersonBox]] | None
+        self,
+        network: nn.Module,
+        pictures: Sequence[Picture],
+        people: Sequence[Sequence[PersonBox]] | None,
+        remarks: list[Problem],
     ) -> list[Any]:
-        """Run a network of this model on pictures; see :meth:`Session.encode`."""
+        """Run a network of this model on pictures, and add what is unusual; see :meth:`Session.encode`."""
         batch = Batch()
         for index, picture in enumerate(pictures):
             regions = None
@@ -255,6 +264,7 @@ class Model:
         owned: list[list[Any]] = [[] for _ in pictures]
         for owner, sample in zip(batch.owners, samples, strict=True):
             owned[owner].append(sample)
+        remarks += batch.remarks.values()
         return [self.format.encode(samples) for samples in owned]
 
 
@@ -264,6 +274,7 @@ class Session:
     def __init__(self, model: Model, network: nn.Module) -> None:
         self.model, self._network = model, network
         self._finder: Session | None = None
+        self._remarks: list[Problem] = []
 
     def encode(self, pictures: Sequence[Picture], people: Sequence[Sequence[PersonBox]] | None = None) -> list[Any]:
         """Predict on pictures together.
@@ -281,9 +292,14 @@ class Session:
         if self.model.task.name == "pose" and people is None:
             people = self._find_people(pictures)
         if not self.model.task.videos:
-            return self.model.run(self._network, pictures, people)
+            return self.model.run(self._network, pictures, people, self._remarks)
         # one after the other, in their order
-        return [self.model.run(self._network, [picture], None)[0] for picture in pictures]
+        return [self.model.run(self._network, [picture], None, self._remarks)[0] for picture in pictures]
+
+    def take_remarks(self) -> list[Problem]:
+        """Return what was unusual since the last call, such as boxes of people that cannot be used."""
+        remarks, self._remarks = self._remarks, []
+        return remarks
 
     def _find_people(self, pictures: Sequence[Picture]) -> list[list[PersonBox]]:
         if self._finder is None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bdd100k_models.datasets.images import ImageItem, read_image
 from bdd100k_models.errors import ImageError
-from bdd100k_models.runtime.pictures import upright
+from bdd100k_models.runtime.pictures import pixels_of
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -64,7 +64,7 @@ def take_picture(
         position: Its place in the video, from 0.
 
     Raises:
-        ImageError: The file cannot be read as an image, or the array is no colour image of bytes.
+        ImageError: The file, or that of the picture, cannot be read, or the array is no colour image of bytes.
     """
     if isinstance(image, Picture):
         return image if image.video is not None else replace(image, video=video, position=position)
@@ -76,7 +76,7 @@ def take_picture(
             raise ImageError(f"{path}: {error}") from None
         return Picture(name or path.name, pixels, video, position, remark=remark)
     if isinstance(image, Image.Image):
-        image = np.asarray(upright(image))
+        image = pixels_of(image)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"{_describe(image)} is no image; give a file, or uint8 (height, width, 3) in RGB order")
     if 0 in image.shape:

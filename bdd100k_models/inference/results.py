@@ -42,7 +42,10 @@ class Result:
     labelled: bool = False
 
     def frame(self) -> Frame:
-        """Return the result as a frame of Scalabel JSON; needs msgspec. Ids of objects are unique in the frame."""
+        """Return the result as a frame of Scalabel JSON; needs msgspec and OpenCV.
+
+        Ids of objects are unique in the frame.
+        """
         from bdd100k_models.inference.frames import to_frame
 
         return to_frame(self)

@@ -166,13 +166,15 @@ class _Run:
             # one at a time: a tracker must not see a frame again
             return [self._encode(session, [picture], None)[0] for picture in batch]
         try:
-            return session.encode(batch, people)
+            records = session.encode(batch, people)
         except ImageError as error:
             if len(batch) > 1:
                 parts = [None] * len(batch) if people is None else [[members] for members in people]
                 return [self._encode(session, [picture], part)[0] for picture, part in zip(batch, parts, strict=True)]
             self.report.problems.append(Problem(name=batch[0].name, message=str(error).partition(": ")[2]))
             return [session.model.format.empty(batch[0].size)]
+        self.report.problems += session.take_remarks()
+        return records
 
 
 def _count(result: Result) -> int:

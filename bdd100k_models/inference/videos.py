@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ FAULTS = (OSError, av.FFmpegError)
 
 _RATE = 30.0  # frames a second of a video that does not say
 _FEWEST = 1.0
+_DISORDER = 8  # frames: times that fall back by more are those of another film, put behind the first
 
 
 class VideoFile:
@@ -62,12 +64,12 @@ class VideoFile:
         """
         taken = 0
         number = 0
-        for number, (pixels, time, problem) in enumerate(self._decode(), 1):
+        for number, (pixels, moment, problem) in enumerate(self._decode(), 1):
             name = f"{self.name}-{number:07d}.jpg"
             if pixels is None:
                 yield Problem(name=name, message=problem or "the frame is broken")
             elif (number - 1) % self.every == 0:
-                yield Picture(name, pixels, self.name, taken, time, problem)
+                yield Picture(name, pixels, self.name, taken, moment, problem)
                 taken += 1
         if taken == 0:
             raise ImageError(f"{self.path}: a video without a frame that can be read")
@@ -125,7 +127,7 @@ def _properties(path: Path) -> tuple[float, int]:
                 raise ImageError(f"{path}: holds no pictures, only other streams")
             stream = container.streams.video[0]
             if has_decoder(stream):
-                rate = float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
+                rate = _rate_of(stream)
                 return rate, stream.frames or _length(container.duration, rate)
     except FAULTS:
         pass  # OpenCV may know the format
@@ -148,13 +150,51 @@ def has_decoder(stream: Any) -> bool:
     return stream.codec_context is not None
 
 
+def _rate_of(stream: Any) -> float:
+    return float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
+
+
 def _length(duration: int | None, rate: float) -> int:
     return int(duration / av.time_base * rate) if duration and duration > 0 else 0
+
+
+class _Clock:
+    """Gives each frame a time, also where the file says it of some frames alone, or in the order of decoding.
+
+    Args:
+        rate: Frames a second.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._step = 1 / rate
+        self._last: float | None = None
+        self._shift: float | None = None
+
+    def tell(self, *said: float | None) -> float:
+        """Return when the next frame is shown, in seconds; not before the last one, unless another film begins.
+
+        Args:
+            said: What the file says, what is to be trusted most first.
+        """
+        expected = 0.0 if self._last is None else self._last + self._step
+        times = [moment for moment in said if moment is not None]
+        if times and self._shift is None:
+            # frames before the first with a time were counted from 0
+            self._shift = 0.0 if self._last is None else expected - times[0]
+        times = [moment + (self._shift or 0.0) for moment in times]
+        if self._last is None or not times:
+            self._last = times[0] if times else expected
+        else:
+            falls_far = times[0] < self._last - _DISORDER * self._step
+            later = (moment for moment in times if moment > self._last)
+            self._last = next(later, times[0] if falls_far else self._last)
+        return self._last
 
 
 def _decode_by_pyav(container: Any) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
+    clock = _Clock(_rate_of(stream))
     packets = container.demux(stream)
     while True:
         try:
@@ -171,7 +211,9 @@ def _decode_by_pyav(container: Any) -> Iterator[tuple[Pixels | None, float | Non
             continue
         for frame in frames:
             remark = "the frame is damaged; the decoder filled in what is missing" if frame.is_corrupt else None
-            yield _upright(frame.to_ndarray(format="bgr24"), frame.rotation), frame.time, remark
+            decoded = None if frame.dts is None else float(frame.dts * frame.time_base)
+            pixels = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
+            yield pixels, clock.tell(frame.time, decoded), remark
 
 
 def _upright(pixels: Pixels, rotation: int) -> Pixels:
@@ -186,18 +228,21 @@ def _reason(error: Exception) -> str:
 
 def _decode_by_opencv(path: Path) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
     reader = cv2.VideoCapture(str(path.absolute()))
+    clock = _Clock(reader.get(cv2.CAP_PROP_FPS) or _RATE)
     try:
         while True:
             found, pixels = reader.read()
             if not found:
                 return
-            yield np.asarray(pixels, np.uint8), reader.get(cv2.CAP_PROP_POS_MSEC) / 1000, None
+            # some of its readers know no times and say 0, or -1
+            said = reader.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield np.asarray(pixels, np.uint8), clock.tell(said if said > 0 else None), None
     finally:
         reader.release()
 
 
 class Camera:
-    """A camera of this machine; its frames end when the run is interrupted.
+    """A camera of this machine; its frames have the time at which they were taken, and end when the run is interrupted.
 
     Args:
         index: Its number, from 0.
@@ -222,13 +267,15 @@ class Camera:
     def __iter__(self) -> Iterator[Picture | Problem]:
         """Yield frames until the camera ends."""
         number = taken = 0
+        started = time.monotonic()
         try:
             while True:
                 found, pixels = self._reader.read()
                 if not found:
                     return
                 if number % self.every == 0:
-                    yield Picture(f"{self.name}-{number + 1:07d}.jpg", np.asarray(pixels, np.uint8), self.name, taken)
+                    name, moment = f"{self.name}-{number + 1:07d}.jpg", time.monotonic() - started
+                    yield Picture(name, np.asarray(pixels, np.uint8), self.name, taken, moment)
                     taken += 1
                 number += 1
         finally:

@@ -8,7 +8,8 @@ An example::
     for result in model.predict(["one.jpg", "two.jpg"]):
         print(result.name, len(result), result.names, result.boxes)
 
-Results are those of :mod:`bdd100k_models.inference.results`, as ``bdd100k_models.load_model(...).predict`` gives them.
+Results are of the types in :mod:`bdd100k_models.inference.results`, as ``bdd100k_models.load_model(...).predict`` gives
+them, except that trackers give the objects of each frame; see :meth:`Runner.predict` for how near they come.
 """
 
 from bdd100k_models.runtime.description import Description, read_description

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+
+_LARGEST = float(np.finfo(np.float32).max)  # the models compute in float32
+
+
+def box_problem(box: Sequence[float], size: tuple[int, int]) -> str | None:
+    """Tell what is wrong with a box.
+
+    Args:
+        box: Exclusive corners x1, y1, x2, y2 in pixels.
+        size: (height, width) of the image in pixels.
+
+    Returns:
+        What is wrong: the box is not finite, has no area, or no pixel of the image; else None.
+    """
+    x1, y1, x2, y2 = (float(value) for value in box[:4])
+    text = f"person box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
+    if not all(abs(value) <= _LARGEST for value in (x1, y1, x2, y2)):
+        return f"{text} is not finite"
+    if x2 <= x1 or y2 <= y1:
+        return f"{text} has no area"
+    if x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]:
+        return f"{text} lies outside the image"
+    return None
 
 
 def region_of(box: npt.ArrayLike, padding: float, size: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -23,18 +48,16 @@ def region_of(box: npt.ArrayLike, padding: float, size: tuple[int, int]) -> tupl
     return (corners[:2] + corners[2:4]) * 0.5, np.array([width, height])
 
 
-def person_scores(confidences: npt.NDArray[np.float32], boxes: npt.NDArray[np.float32], visible: float) -> Floats:
-    """Return each person's score: the mean over joints that are sure enough, times that of the box; 0 without any.
+def person_score(confidences: npt.NDArray[np.float32], box: np.float32, visible: float) -> float:
+    """Return a person's score: the mean over joints that are sure enough, times that of the box; 0 without any.
 
     Args:
-        confidences: (n, joints).
-        boxes: Scores of the boxes, (n,).
+        confidences: Of the joints, (joints,).
+        box: Score of the box.
         visible: Joints count above this.
     """
-    sure = np.where(confidences > visible, confidences, 0).astype(np.float64)
-    counts = np.maximum((confidences > visible).sum(axis=1), 1)
-    scores: Floats = sure.sum(axis=1) / counts * boxes
-    return scores
+    sure = confidences[confidences > visible].astype(np.float64)
+    return float(sure.sum() / max(len(sure), 1) * box)
 
 
 def distinct(joints: Floats, areas: Floats, scores: Floats, sigmas: Floats, similar: float) -> list[int]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from bdd100k_models.errors import ImageError
 
@@ -18,6 +18,8 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 #: What a model can be called with: a file, an array (height, width, 3) of uint8 in the order red, green, blue, or a
 #: picture of Pillow.
 ImageLike: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.uint8] | Image.Image"
+
+_FAULTS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for broken pictures
 
 _WEIGHT_BITS = 11  # OpenCV's fixed-point weights of bytes
 _PLACE_BITS, _STEP_BITS = 10, 5  # and its places between pixels: 1/1024, rounded to 1/32
@@ -32,7 +34,7 @@ def read_picture(image: ImageLike) -> Pixels:
     if isinstance(image, (str, os.PathLike)):
         return np.asarray(_open(Path(image)))
     if isinstance(image, Image.Image):
-        return np.asarray(upright(image))
+        image = pixels_of(image)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError("an image is a file, a picture of Pillow, or an array uint8 (height, width, 3) in RGB order")
     if 0 in image.shape:
@@ -43,14 +45,26 @@ def read_picture(image: ImageLike) -> Pixels:
 def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
-            return upright(picture)
+            return _upright(picture)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _FAULTS as error:
         raise ImageError(f"{path}: not an image that can be read ({error})") from None
 
 
-def upright(picture: Image.Image) -> Image.Image:
+def pixels_of(picture: Image.Image) -> Pixels:
+    """Return the pixels of a picture of Pillow, red-green-blue, turned upright.
+
+    Raises:
+        ImageError: Its file, which may be read only now, is broken.
+    """
+    try:
+        return np.asarray(_upright(picture))
+    except _FAULTS as error:
+        raise ImageError(f"a picture of Pillow cannot be read ({error})") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
     """Return a picture in colours, turned as its camera says it was held.
 
     Of grey of more than 8 bits the upper ones of 16 are taken, as OpenCV does; Pillow would make all but black white.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,9 @@ class Runner:
     ) -> list[Result]:
         """Predict on pictures.
 
-        Pictures of the size that the graph is for, or of its proportions, give what the model in PyTorch gives. Others
-        are scaled to fit and padded (for tags: scaled to cover it and cut), which comes near.
+        Pictures of the size that the graph is for give what the model in PyTorch gives, and so do people in pictures of
+        any size. Others are scaled to that size first, which comes near: with other proportions they are padded (for
+        tags: cut), and maps of classes and of stuff, decided at that size, are enlarged by the nearest pixel.
 
         Args:
             images: Files, arrays uint8 (height, width, 3) in RGB order, or pictures of Pillow; one or several.
@@ -105,6 +107,8 @@ class Runner:
         Raises:
             ImageError: An image cannot be read.
             InputError: An option does not fit the model.
+
+        Boxes of people that cannot be used are left out with a warning.
         """
         if isinstance(images, (str, os.PathLike, np.ndarray)) or not isinstance(images, Sequence):
             images = [images]
@@ -162,7 +166,7 @@ class Runner:
             raise InputError(f"boxes are (n, 4) or (n, 5) numbers: x1, y1, x2, y2 and a score, not {boxes.shape}")
         if boxes.shape[1] == 4:
             boxes = np.column_stack([boxes, np.ones(len(boxes))])
-        boxes = boxes[[_usable(box, frame.size) for box in boxes]] if len(boxes) else boxes
+        boxes = _usable(boxes, frame)
         options, size = self.description.options, self.description.input_size
         regions = [people.region_of(box, options["padding"], size) for box in boxes]
         joints = np.zeros((len(boxes), len(JOINTS), 3))
@@ -174,10 +178,12 @@ class Runner:
         return _people_of(self.description, frame, boxes, regions, joints, threshold)
 
 
-def _usable(box: npt.NDArray[np.float64], size: tuple[int, int]) -> bool:
-    """Tell whether a box is finite, has an area and a pixel of the picture."""
-    x1, y1, x2, y2 = box[:4]
-    return bool(np.isfinite(box).all() and x2 > max(x1, 0) and y2 > max(y1, 0) and x1 < size[1] and y1 < size[0])
+def _usable(boxes: npt.NDArray[np.float64], frame: Frame) -> npt.NDArray[np.float64]:
+    """Return the boxes that are finite, have an area and a pixel of the picture, and warn of the others."""
+    problems = [people.box_problem(box, frame.size) for box in boxes.tolist()]
+    for problem in filter(None, problems):
+        warnings.warn(f"{frame.name}: {problem}, left out", stacklevel=4)
+    return boxes[np.array([problem is None for problem in problems], np.bool_)]
 
 
 def _people_of(
@@ -193,8 +199,9 @@ def _people_of(
     areas = np.array([extent.prod() for _, extent in regions])
     for place, (centre, extent) in enumerate(regions):
         joints[place, :, :2] = joints[place, :, :2] / (width, height) * extent + centre - extent * 0.5
-    confidences = joints[:, :, 2].astype(np.float32)
-    scores = people.person_scores(confidences, boxes[:, 4].astype(np.float32), options["visible"])
+    confidences, sure = joints[:, :, 2].astype(np.float32), boxes[:, 4].astype(np.float32)
+    rows = zip(confidences, sure, strict=True)
+    scores = np.array([people.person_score(own, box, options["visible"]) for own, box in rows], np.float64)
     sigmas = np.array(options["sigmas"])
     kept = people.distinct(joints[:, :, :2], areas, scores, sigmas, options["similarity"])
     kept = [index for index in kept if scores[index] >= threshold]

@@ -15,7 +15,7 @@ from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.graphs import person_label
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.scalabel import Frame
-from bdd100k_models.runtime.people import distinct
+from bdd100k_models.runtime.people import distinct, person_score
 from bdd100k_models.tasks import JOINTS, Task
 
 
@@ -73,10 +73,9 @@ class PoseFormat(ResultFormat):
         instances = sample["pred_instances"]
         points = np.asarray(instances["keypoints"], np.float32).reshape(-1, 2)
         scores = np.asarray(instances["keypoint_scores"], np.float32).reshape(-1)
-        sure = scores[scores > self.vis_thr].astype(np.float64)
         joints = np.column_stack([points, scores]).tolist()
         return Person(
-            score=float(sure.sum() / max(len(sure), 1) * np.float32(instances["bbox_scores"][0])),
+            score=person_score(scores, np.float32(instances["bbox_scores"][0]), self.vis_thr),
             area=float(np.prod(sample["input_scale"], dtype=np.float64)),
             joints=[(x, y, score) for x, y, score in joints],
         )
