@@ -18,7 +18,7 @@ import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets import pair_mixing, videos
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.engine.config import load_config
-from bdd100k_models.errors import ConfigError, LabelError, MissingFileError
+from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.rle import encode
 from bdd100k_models.tasks import TASKS
 from conftest import ROOT
@@ -275,7 +275,7 @@ def test_run_lengths_serve_where_bitmasks_were_not_downloaded(tmp_path: Path):
     with pytest.raises(LabelError, match=r"x\.jpg: its labels do not have masks as those before"):
         pairs_of(bitmasks, still=still, **where)
     shutil.rmtree(run_lengths)
-    with pytest.raises(MissingFileError, match="no such labels, nor"):
+    with pytest.raises(FileNotFoundError, match="no such labels, nor"):
         pairs_of(bitmasks, **where)
 
 

@@ -22,7 +22,7 @@ from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.rle import decode_runs, encode_labels
 from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames
-from bdd100k_models.tasks import IMAGE_SIZE, TASKS, Task, get_task
+from bdd100k_models.tasks import IMAGE_SIZE, TASKS, get_task
 
 Record = dict[str, Any]
 
@@ -189,12 +189,13 @@ def _metainfo(task: str) -> dict[str, Any]:
 class _LabelsInAnyForm(BaseDataset):  # type: ignore[misc]
     """Labels of a task's videos, in another form where that which the config names was not downloaded."""
 
-    task: Task
+    task: str
     ann_file: str
 
     def full_init(self) -> None:
         """Find the labels and read them, once."""
-        self.ann_file = str(find_labels_in_any_form(self.task, Path(self.ann_file), Path(self.data_root or "")))
+        named, root = Path(self.ann_file), Path(self.data_root or "")
+        self.ann_file = str(find_labels_in_any_form(get_task(self.task), named, root))
         super().full_init()
 
 
@@ -210,7 +211,7 @@ class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[m
     """
 
     def __init__(self, task: str = "mot", **options: Any) -> None:
-        self.task = get_task(task)
+        self.task = task
         super().__init__(metainfo=_metainfo(task), **options)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -269,7 +270,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
     ) -> None:
         if frame_range < 1:
             raise ConfigError(f"frame_range is {frame_range}; it must be at least 1")
-        self.task = get_task(task)
+        self.task = task
         self.frame_range = frame_range
         self.still = still
         self.keep_unmatched = keep_unmatched
@@ -282,10 +283,10 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), classes, self.min_area)
         if self.still is not None:
             root = Path(self.data_root or "")
-            labels = find_labels_in_any_form(get_task(_STILLS[self.task.name]), root / self.still["ann_file"], root)
+            labels = find_labels_in_any_form(get_task(_STILLS[self.task]), root / self.still["ann_file"], root)
             videos += read_stills(labels, root / self.still["data_prefix"]["img"], classes, self.min_area)
         records = [record for video in videos for record in video]
-        if self.task.name == "mots":
+        if self.task == "mots":
             _check_masks(records)
         self._keys = np.array([index for index, record in enumerate(records) if _tracks(record)], dtype=np.int64)
         if not len(self._keys):
