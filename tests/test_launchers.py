@@ -1,54 +1,118 @@
-"""Processes that SLURM, MPI or torchrun started find their GPU, or say what is missing."""
+"""Processes that SLURM, MPI or torchrun started find their GPU and each other, or say what is missing."""
 
 from __future__ import annotations
 
+import datetime
 import os
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from bdd100k_models.engine import distributed
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import ConfigError, InputError
 
-_VARIABLES = (
-    *("LOCAL_RANK", "MASTER_ADDR", "SLURM_PROCID"),
-    *("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_SIZE"),
+_OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_OF_SLURM = (
+    *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_JOB_ID", "SLURM_STEP_ID"),
+    *("SLURM_NODELIST", "SLURM_JOB_NODELIST", "SLURM_STEP_NODELIST"),
+)
+_OF_MPI = (
+    *("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
+    "PMIX_NAMESPACE",
 )
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in _VARIABLES:
+    for name in (*_OF_TORCHRUN, *_OF_SLURM, *_OF_MPI):
         monkeypatch.setenv(name, "")  # so that it is put back
         monkeypatch.delenv(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
 
 
-@pytest.mark.parametrize(("process", "place"), [("0", 0), ("7", 7), ("8", 0), ("13", 5)])
-def test_tasks_of_slurm_share_the_gpus_of_their_node(monkeypatch: pytest.MonkeyPatch, process: str, place: int) -> None:
-    monkeypatch.setenv("SLURM_PROCID", process)
+def find_place_of_slurm(monkeypatch: pytest.MonkeyPatch, process: int, **variables: str) -> None:
+    """Be a task of sixteen on two nodes."""
+    for name in _OF_TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    told = {"PROCID": str(process), "NTASKS": "16", "NODELIST": "gpu[03-04]", "JOB_ID": "4711", "STEP_ID": "0"}
+    for name, value in (told | variables).items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
     distributed.find_place("slurm")
+
+
+@pytest.mark.parametrize(("process", "place"), [(0, 0), (7, 7), (8, 0), (13, 5)])
+def test_tasks_of_slurm_share_the_gpus_of_their_node(monkeypatch: pytest.MonkeyPatch, process: int, place: int) -> None:
+    find_place_of_slurm(monkeypatch, process)
     assert distributed.choose_device(None) == torch.device("cuda", place)
+    assert [os.environ[name] for name in _OF_TORCHRUN[:4]] == [str(process), "16", str(place), "gpu03"]
+
+
+def test_tasks_of_slurm_are_counted_as_it_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes may have unequal numbers of tasks, and a step may be a part of its job."""
+    find_place_of_slurm(monkeypatch, 9, LOCALID="3", STEP_NUM_TASKS="12", STEP_NODELIST="gpu04")
+    assert [os.environ[name] for name in _OF_TORCHRUN[:4]] == ["9", "12", "3", "gpu04"]
 
 
 def test_a_task_that_sees_one_gpu_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_PROCID", "5")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    distributed.find_place("slurm")
+    find_place_of_slurm(monkeypatch, 5, LOCALID="5")
     assert distributed.choose_device(None) == torch.device("cuda", 0)
+    assert os.environ["LOCAL_RANK"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("gpu03", "gpu03"), ("gpu[03-07,12],login1", "gpu03"), ("a-1,b2", "a-1"), ("rack[1-2]n[3,5]", "rack1n3")],
+)
+def test_the_first_node_of_slurm_is_found_without_its_tools(
+    monkeypatch: pytest.MonkeyPatch, nodes: str, first: str
+) -> None:
+    find_place_of_slurm(monkeypatch, 0, NODELIST=nodes)
+    assert os.environ["MASTER_ADDR"] == first
+
+
+def test_two_jobs_on_a_node_have_two_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = []
+    for process, job, step in ((0, "4711", "0"), (1, "4711", "0"), (0, "4711", "1"), (0, "4712", "0")):
+        find_place_of_slurm(monkeypatch, process, JOB_ID=job, STEP_ID=step)
+        ports.append(int(os.environ["MASTER_PORT"]))
+    assert ports[0] == ports[1] and len(set(ports)) == 3
+    assert all(1024 < port < 32768 for port in ports)
+    monkeypatch.setenv("MASTER_PORT", "29511")
+    monkeypatch.setenv("MASTER_ADDR", "gpu04")
+    distributed.find_place("slurm")
+    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu04", "29511")
 
 
 def test_processes_of_mpi_have_a_gpu_and_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in zip(_VARIABLES[3:], ("3", "8", "8"), strict=True):
+    for name, value in zip(_OF_MPI, ("3", "8", "3", "8", "job-1"), strict=True):
         monkeypatch.setenv(name, value)
     distributed.find_place("mpi")
     assert distributed.choose_device(None) == torch.device("cuda", 3)
-    assert os.environ["MASTER_ADDR"] == "127.0.0.1"
+    assert [os.environ[name] for name in _OF_TORCHRUN[:4]] == ["3", "8", "3", "127.0.0.1"]
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "16")
     monkeypatch.delenv("MASTER_ADDR")
     with pytest.raises(InputError, match="mpirun -x MASTER_ADDR"):
         distributed.find_place("mpi")
+
+
+@pytest.mark.parametrize("launcher", ["pytorch", "slurm", "mpi"])
+def test_processes_wait_as_long_as_the_config_says(monkeypatch: pytest.MonkeyPatch, launcher: str) -> None:
+    joined: list[tuple[str, datetime.timedelta]] = []
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda backend, timeout: joined.append((backend, timeout))
+    )
+    for dist_cfg in ({"backend": "nccl"}, {"backend": "nccl", "timeout": 90}):
+        config = Config({"env_cfg": {"dist_cfg": dist_cfg}})
+        distributed.start(launcher, torch.device("cpu"), distributed.patience(config))
+    assert joined == [("gloo", distributed.PATIENCE), ("gloo", datetime.timedelta(seconds=90))]
+    assert distributed.patience(Config({})) == distributed.PATIENCE
+    for wrong in (0, -1, "soon", True):
+        with pytest.raises(ConfigError, match=r"env_cfg\.dist_cfg\.timeout"):
+            distributed.patience(Config({"env_cfg": {"dist_cfg": {"timeout": wrong}}}))
 
 
 @pytest.mark.parametrize(("launcher", "starter"), [("slurm", "srun"), ("mpi", "mpirun")])

@@ -108,8 +108,9 @@ def test_the_full_second_stage_trains_everything_but_the_stem_and_the_refinement
 
 
 def test_the_published_stages_train_as_many_tensors_as_the_original():
-    for stage, count in (("mask", 12), ("refine", 14)):
-        model = build_weightless(load_config(CONFIG, {"model.stage": stage}))
+    before = CONFIG.parent / "segtrack-frcnn_r50_fpn_12e_fixed_mots_bdd100k.py"
+    for config, count in ((before, 12), (CONFIG, 14)):
+        model = build_weightless(load_config(config))
         assert sum(parameter.requires_grad for parameter in model.parameters()) == count
 
 
@@ -181,6 +182,16 @@ def test_a_batch_without_instances_costs_nothing():
         loss.backward()
         assert float(loss.detach()) == 0.0
         assert torch.equal(model.refine_head.pos_mu, before)
+
+
+def test_the_third_stage_begins_with_the_weights_of_a_second_which_refines_nothing(tmp_path: Path):
+    before = small_model(seed=1, stage="mask", refine_head=None).state_dict()
+    torch.save({"meta": {}, "state_dict": before}, tmp_path / "epoch_12.pth")
+    model = small_model(seed=2, init_cfg={"type": "Pretrained", "checkpoint": str(tmp_path / "epoch_12.pth")})
+    model.init_weights()
+    state = model.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in before.items())
+    assert {key.partition(".")[0] for key in state.keys() - before.keys()} == {"refine_head"}
 
 
 def test_a_second_stage_begins_with_the_weights_of_a_tracker(tmp_path: Path):

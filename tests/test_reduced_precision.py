@@ -62,6 +62,33 @@ def test_boxes_of_regions_are_decoded_in_full_precision() -> None:
     torch.testing.assert_close(found.bboxes, expected.bboxes)
 
 
+@pytest.mark.parametrize("mended", [True, False])
+def test_features_are_pooled_from_where_the_boxes_are(mended: bool) -> None:
+    """mmdet alone rounds the boxes, by up to four pixels; once it does not, the mend may go."""
+    extractor = MODELS.build(
+        {
+            "type": "SingleRoIExtractor",
+            "roi_layer": {"type": "RoIAlign", "output_size": 7, "sampling_ratio": 0},
+            "out_channels": 2,
+            "featmap_strides": [4, 8],
+        }
+    ).eval()
+    generator = torch.Generator().manual_seed(0)
+    features = [torch.randn(1, 2, 184, 320, generator=generator), torch.randn(1, 2, 92, 160, generator=generator)]
+    features = [level.bfloat16() for level in features]
+    rois = torch.tensor([[0, 1099.3, 500.6, 1119.9, 520.1], [0, 1030.7, 300.6, 1190.9, 420.1]])
+    method = type(extractor).forward if mended else type(extractor).forward.__wrapped__
+    with torch.inference_mode():
+        expected = method(extractor, [level.float() for level in features], rois)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = method(extractor, features, rois)
+    assert found.dtype == torch.bfloat16 and expected.dtype == torch.float32
+    assert torch.equal(found, expected.bfloat16()) is mended
+    with torch.no_grad():
+        learning = extractor.train()(features, rois)
+    assert torch.equal(learning, type(extractor).forward.__wrapped__(extractor, features, rois))
+
+
 def test_training_is_left_alone() -> None:
     seen = []
 

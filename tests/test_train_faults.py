@@ -119,6 +119,24 @@ def test_arguments_that_do_not_fit(refused: Run, tmp_path: Path) -> None:
     assert "start from them with --checkpoint" in refused(words=("--resume", str(tmp_path / "bare.pth")))
 
 
+def test_what_is_no_recipe_is_said(data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    base = ROOT / "det/configs/_base_"
+    for part, lacking in (("datasets/det_bdd100k.py", "model"), ("models/atss_r50_fpn.py", "train_dataloader")):
+        assert train("det", base / part, data_root, tmp_path / "work") == 2
+        assert f"has no {lacking}, so it cannot be trained" in capfd.readouterr().err
+
+
+def test_an_error_of_this_project_s_own_is_not_blamed_on_the_config(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("boxes")
+
+    monkeypatch.setattr("bdd100k_models.engine.loops.train_batch", fail)
+    with pytest.raises(KeyError, match="boxes"):
+        train("det", MODEL, data_root, tmp_path / "work", "--no-validate", "--cfg-options", *OPTIONS)
+
+
 def test_weights_of_an_earlier_stage_are_named(
     data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = torch.load(make_checkpoint(path), weights_only=True)
     parameters = [value for value in content["state_dict"].values() if value.is_floating_point()]
     meta = {"epoch": 3, "iter": 30, "experiment_name": f"{MODEL}_20260101_000000", "cfg": "x" * 1000}
-    content["meta"] = meta | {"dataset_meta": {"classes": ("car", "truck")}}
+    content["meta"] = meta | {"dataset_meta": {"classes": ("car", "truck"), "ann_file": "/home/me/train.json"}}
     content["optimizer"] = {"state": {index: {"exp_avg": value.clone()} for index, value in enumerate(parameters)}}
     torch.save(content, path)
     return path

@@ -16,10 +16,18 @@ from mmengine.config import Config
 from bdd100k_models.cli import build_parser
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.loops import count_samples, split_batch
-from bdd100k_models.engine.recipe import add_average, apply_plan, plan_batch, scale_iterations, set_tensorboard
+from bdd100k_models.engine.recipe import (
+    add_average,
+    apply_plan,
+    plan_batch,
+    scale_iterations,
+    set_tensorboard,
+    wrap_for_running,
+)
 from bdd100k_models.engine.run_record import newest_checkpoint, read_record
 from bdd100k_models.engine.sampling import SampleIndex, SeededDataset, SeededSampler, set_generators
-from bdd100k_models.errors import InputError
+from bdd100k_models.engine.train import TrainOptions, _apply
+from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo.records import config_files, resolve_config
 
@@ -76,14 +84,34 @@ def test_what_is_asked_for_is_done() -> None:
     assert str(plan_batch(config, 1, "auto")) == "4 at once x 8 parts x 1 processes = 32 a step; published: 32"
     with pytest.raises(InputError, match="--accumulate"):
         plan_batch(config, 1, 0)
-    config.optim_wrapper.accumulative_counts = 8
-    assert plan_batch(config, 1, "auto").total == 32 and "accumulative_counts" not in config.optim_wrapper
+    for accumulate in ("auto", "off"):
+        config.optim_wrapper.accumulative_counts = 8
+        assert plan_batch(config, 1, accumulate).total == 32 and "accumulative_counts" not in config.optim_wrapper
     config.auto_scale_lr = {}
     assert plan_batch(config, 1, "auto").published is None
     words = ["train", "det", DET, "--accumulate"]
     assert build_parser().parse_args([*words, "3"]).accumulate == 3
     with pytest.raises(SystemExit):
         build_parser().parse_args([*words, "0"])
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "two", None, 1.5, True])
+def test_a_batch_that_is_no_number_of_images_is_refused(wrong: Any) -> None:
+    config = load("det", DET)
+    config.train_dataloader.batch_size = wrong
+    with pytest.raises(ConfigError, match=r"train_dataloader\.batch_size must be a number from 1"):
+        plan_batch(config, 1, "auto")
+
+
+def test_checkpoints_within_epochs_are_refused() -> None:
+    """A run would go on from them with the images of its epoch's beginning."""
+    config = load("det", DET)
+    config.default_hooks.checkpoint.by_epoch = False
+    with pytest.raises(ConfigError, match=r"checkpoint\.by_epoch=False saves within epochs"):
+        wrap_for_running(config, validate=True, metric=None)
+    config = sem_seg()
+    wrap_for_running(config, validate=True, metric=None)
+    assert config.default_hooks.checkpoint.by_epoch is False
 
 
 def test_the_published_total_leaves_the_recipe_alone() -> None:
@@ -217,6 +245,25 @@ def test_generators_follow_from_every_number() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- run folders
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_a_run_goes_on_as_it_was_and_leaves_a_recipe_that_begins_anew(tmp_path: Path, averaged: bool) -> None:
+    """Also without the flag for a moving average: without it, training would go on from the average itself."""
+    content = {"state_dict": {"a": torch.zeros(1)}, "optimizer": {}, "meta": {"epoch": 1, "iter": 9, "seed": 7}}
+    if averaged:
+        content["ema_state_dict"] = {"module.a": torch.ones(1)}
+    work = tmp_path / "work"
+    work.mkdir()
+    torch.save(content, work / "epoch_1.pth")
+    config = load("det", DET)
+    _apply(config, TrainOptions(work, torch.device("cpu"), data_root=str(tmp_path), resume=True, seed=3))
+    assert (config.load_from, config.resume) == (str(work / "epoch_1.pth"), True)
+    assert config.randomness.seed == 7
+    saved = load_config(work / f"{DET}.py")
+    assert (saved.load_from, saved.resume) == (None, False)
+    hooks = [hook["type"] for hook in saved.get("custom_hooks") or []]
+    assert ("EMAHook" in hooks) is averaged
 
 
 def test_the_newest_checkpoint_is_found_in_any_state_of_the_folder(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,34 @@ def test_single_images_are_mixed_in_and_are_their_own_partners(tmp_path: Path, l
     assert pair["img_path"] == [str(tmp_path / "images/100k/train/x.jpg")] * 2
     assert [instance["instance_id"] for instance in pair["instances"][0]] == [1, 2]
     assert dataset.metainfo["classes"] == CLASSES
+
+
+def test_run_lengths_serve_where_bitmasks_were_not_downloaded(tmp_path: Path):
+    root, task = tmp_path / "root", TASKS["mots"]
+    generate_videos(root, {"val": 1}, frames=3, seed=1, size=(128, 72), nproc=1)
+    bitmasks, run_lengths = (root / path for path in task.label_paths("val"))
+    where = {"task": "mots", "data_root": str(root), "ann_file": task.label_path("val"), "data_prefix": {"img": "x"}}
+    named = pairs_of(bitmasks, **where)
+    shutil.rmtree(bitmasks)
+    found = pairs_of(bitmasks, **where)
+    assert Path(found.ann_file) == run_lengths
+    assert len(found) == len(named) and found[0].keys() == named[0].keys()
+    whole = DATASETS.build({"type": "BDD100KVideoDataset", "pipeline": [], "test_mode": True, **where})
+    assert whole.metainfo["ann_file"] == str(run_lengths)
+    stills = root / "labels/ins_seg/rles/ins_seg_train.json"
+    stills.parent.mkdir(parents=True)
+    rle = {"counts": encode(np.ones((72, 128), bool)).counts, "size": [72, 128]}
+    content = [{"name": "x.jpg", "labels": [label("1") | {"rle": rle}]}]
+    stills.write_text(json.dumps(content))
+    still = {"ann_file": "labels/ins_seg/bitmasks/train", "data_prefix": {"img": "images/10k/train"}}
+    assert len(pairs_of(bitmasks, still=still, **where)) == len(named) + 1
+    del content[0]["labels"][0]["rle"]  # polygons alone
+    stills.write_text(json.dumps(content))
+    with pytest.raises(LabelError, match=r"x\.jpg: its labels do not have masks as those before"):
+        pairs_of(bitmasks, still=still, **where)
+    shutil.rmtree(run_lengths)
+    with pytest.raises(FileNotFoundError, match="no such labels, nor"):
+        pairs_of(bitmasks, **where)
 
 
 def test_bad_settings_and_labels_without_objects_are_refused(labels: Path):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bdd100k_models.commands import pose
-from bdd100k_models.errors import InputError, MissingFileError
+from bdd100k_models.errors import ConfigError, InputError, MissingFileError
 from bdd100k_models.tasks import SPLITS, TASKS, Task, get_task
 
 if TYPE_CHECKING:
@@ -183,6 +183,9 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
 
     path = resolve_config(_MODELS_OF[task.name] if args.tracker else task.name, args.config)
     config = load_config(path, parse_overrides(args.cfg_options))
+    for key in ("model", "test_dataloader"):
+        if config.get(key) is None:
+            raise ConfigError(f"{path}: has no {key}, so it cannot be tested; name a model's config")
     if args.aug_test:
         use_views(config)
 
@@ -190,7 +193,7 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
 
     distributed.find_place(args.launcher, args.local_rank)
     device = distributed.choose_device(args.device)
-    distributed.start(args.launcher, device)
+    distributed.start(args.launcher, device, distributed.patience(config))
     try:
         return _run_joined(task, args, path, config, device)
     finally:

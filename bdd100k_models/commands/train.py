@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     resume: bool | Path = bool(args.resume) if args.resume in (None, "auto") else Path(args.resume)
     distributed.find_place(args.launcher, args.local_rank)
     device = distributed.choose_device(args.device)
-    distributed.start(args.launcher, device)
+    distributed.start(args.launcher, device, distributed.patience(config))
     try:
         checkpoint = run_training(
             config,

@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.detection import instances_of_frame
+from bdd100k_models.datasets.images import find_labels_in_any_form
 from bdd100k_models.datasets.segments import check_size
 from bdd100k_models.datasets.video_images import frames_by_video
 from bdd100k_models.errors import ConfigError, LabelError
@@ -176,13 +177,30 @@ def _area(box: list[float]) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
+#: The task whose single images are mixed with a task's videos.
+_STILLS = {"mot": "det", "mots": "ins_seg"}
+
+
 def _metainfo(task: str) -> dict[str, Any]:
     row = get_task(task)
     return {"classes": row.categories, "palette": row.palette}
 
 
+class _LabelsInAnyForm(BaseDataset):  # type: ignore[misc]
+    """Labels of a task's videos, in another form where that which the config names was not downloaded."""
+
+    task: str
+    ann_file: str
+
+    def full_init(self) -> None:
+        """Find the labels and read them, once."""
+        named, root = Path(self.ann_file), Path(self.data_root or "")
+        self.ann_file = str(find_labels_in_any_form(get_task(self.task), named, root))
+        super().full_init()
+
+
 @DATASETS.register_module()
-class BDD100KVideoDataset(BaseVideoDataset):  # type: ignore[misc]
+class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[misc]
     """Whole videos, frame by frame, for mmengine's test loop; ``ann_file`` is a folder of JSON files, one a video.
 
     Use it with mmdet's ``TrackImgSampler``, which gives each process whole videos.
@@ -193,6 +211,7 @@ class BDD100KVideoDataset(BaseVideoDataset):  # type: ignore[misc]
     """
 
     def __init__(self, task: str = "mot", **options: Any) -> None:
+        self.task = task
         super().__init__(metainfo=_metainfo(task), **options)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -219,7 +238,7 @@ class BDD100KVideoDataset(BaseVideoDataset):  # type: ignore[misc]
 
 
 @DATASETS.register_module()
-class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
+class BDD100KTrackPairs(_LabelsInAnyForm):
     """Pairs of a key frame and one near it, with the same tracks, for training.
 
     Every frame with an object is the key of one pair an epoch. The other frame is drawn from those at most
@@ -237,7 +256,7 @@ class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
     Raises:
         ConfigError: ``frame_range`` is less than 1.
         MissingFileError: There are no labels.
-        LabelError: See :func:`read_videos`; or no frame has an object.
+        LabelError: See :func:`read_videos`; or no frame has an object, or some objects have masks and others none.
     """
 
     def __init__(
@@ -251,6 +270,7 @@ class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
     ) -> None:
         if frame_range < 1:
             raise ConfigError(f"frame_range is {frame_range}; it must be at least 1")
+        self.task = task
         self.frame_range = frame_range
         self.still = still
         self.keep_unmatched = keep_unmatched
@@ -263,9 +283,11 @@ class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
         videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), classes, self.min_area)
         if self.still is not None:
             root = Path(self.data_root or "")
-            labels, images = root / self.still["ann_file"], root / self.still["data_prefix"]["img"]
-            videos += read_stills(labels, images, classes, self.min_area)
+            labels = find_labels_in_any_form(get_task(_STILLS[self.task]), root / self.still["ann_file"], root)
+            videos += read_stills(labels, root / self.still["data_prefix"]["img"], classes, self.min_area)
         records = [record for video in videos for record in video]
+        if self.task == "mots":
+            _check_masks(records)
         self._keys = np.array([index for index, record in enumerate(records) if _tracks(record)], dtype=np.int64)
         if not len(self._keys):
             raise LabelError(f"{self.ann_file}: no frame has an object of the classes; training needs labelled frames")
@@ -311,6 +333,18 @@ class BDD100KTrackPairs(BaseDataset):  # type: ignore[misc]
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the classes of a key frame's objects."""
         return [instance["bbox_label"] for instance in self.get_data_info(int(self._keys[idx]))["instances"]]
+
+
+def _check_masks(records: Iterable[Record]) -> None:
+    """Refuse objects without masks beside others with them, such as those of polygons."""
+    masked: set[bool] = set()
+    for record in records:
+        masked |= {"mask" in instance for instance in record["instances"]}
+        if len(masked) > 1:
+            raise LabelError(
+                f"{record['img_path']}: its labels do not have masks as those before do, or the other way round; take "
+                "bitmasks or run lengths of all"
+            )
 
 
 def _tracks(record: Record) -> set[int]:

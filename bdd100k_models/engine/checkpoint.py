@@ -46,8 +46,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         path: A file of ``torch.save``, of OpenMMLab 1.x or 2.x.
 
     Returns:
-        A dict with ``state_dict`` (name to tensor, on the CPU), ``meta`` (a dict, maybe empty) and ``resumable``
-        (whether it holds the optimiser's state too).
+        A dict with ``state_dict`` (name to tensor, on the CPU), ``meta`` (a dict, maybe empty), ``resumable``
+        (whether it holds the optimiser's state too) and ``averaged`` (whether the weights are a moving average).
 
     Raises:
         MissingFileError: There is no such file.
@@ -70,7 +70,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: holds no weights under 'state_dict'; is it a checkpoint of this zoo?")
     state = {key.removeprefix("module."): value for key, value in state.items()}
     meta = content.get("meta")
-    return {"state_dict": state, "meta": meta if isinstance(meta, dict) else {}, "resumable": "optimizer" in content}
+    return {
+        "state_dict": state,
+        "meta": meta if isinstance(meta, dict) else {},
+        "resumable": "optimizer" in content,
+        "averaged": "ema_state_dict" in content,
+    }
 
 
 def _explain_unpickling(path: Path, message: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
 import os
+import re
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from mmengine import dist
+from mmengine.config import Config
 
-from bdd100k_models.errors import InputError, ZooError
+from bdd100k_models.errors import ConfigError, InputError, ZooError
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 
@@ -18,12 +23,56 @@ Result = TypeVar("Result")
 
 _LEAST_THREADS = 2
 
-#: What starts processes for a launcher, and which variable it sets to a process's number.
-_STARTERS = {"slurm": ("srun", "SLURM_PROCID"), "mpi": ("mpirun", "OMPI_COMM_WORLD_LOCAL_RANK")}
+#: For how long a process waits for the others. They may be busy for hours, with the longest video or with scoring; one
+#: that has died, which nobody need wait for, its launcher sees at once.
+PATIENCE = datetime.timedelta(days=1)
+
+#: Ports below those that systems hand out by themselves.
+_PORTS = range(10_000, 30_000)
+
+
+@dataclass(frozen=True)
+class _Starter:
+    """What starts processes, and the variables by which it tells each its place; of several the first that is set.
+
+    Attributes:
+        program: What starts them.
+        rank: The process's number.
+        size: How many processes there are.
+        local: Its number on its machine.
+        job: What tells this run from others on the machine, all of them.
+    """
+
+    program: str
+    rank: tuple[str, ...]
+    size: tuple[str, ...]
+    local: tuple[str, ...]
+    job: tuple[str, ...]
+
+
+_STARTERS = {
+    "slurm": _Starter(
+        "srun",
+        rank=("SLURM_PROCID",),
+        size=("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"),
+        local=("SLURM_LOCALID", "SLURM_PROCID"),
+        job=("SLURM_JOB_ID", "SLURM_STEP_ID"),
+    ),
+    "mpi": _Starter(
+        "mpirun",
+        rank=("OMPI_COMM_WORLD_RANK",),
+        size=("OMPI_COMM_WORLD_SIZE",),
+        local=("OMPI_COMM_WORLD_LOCAL_RANK",),
+        job=("PMIX_NAMESPACE",),
+    ),
+}
 
 
 def find_place(launcher: str, local_rank: int = 0) -> None:
-    """Set the environment's ``LOCAL_RANK``, by which :func:`choose_device` and mmengine choose a process's GPU.
+    """Set in the environment what torchrun would, whoever started the processes.
+
+    By ``LOCAL_RANK`` :func:`choose_device` and mmengine choose a process's GPU, by the others it joins the run.
+    ``MASTER_ADDR`` and ``MASTER_PORT`` stay where they are set.
 
     Args:
         launcher: One of :data:`LAUNCHERS`.
@@ -33,20 +82,42 @@ def find_place(launcher: str, local_rank: int = 0) -> None:
         InputError: The launcher's environment is missing.
     """
     if launcher in _STARTERS:
-        starter, variable = _STARTERS[launcher]
-        if variable not in os.environ:
-            raise InputError(
-                f"--launcher {launcher} is for processes started by {starter}, and there is no {variable}; start them "
-                f"with {starter}, or leave it out"
-            )
-        # as mmengine counts; a process that sees one GPU alone has the first
-        place = int(os.environ[variable]) % max(1, torch.cuda.device_count())
+        starter = _STARTERS[launcher]
+        os.environ["RANK"] = _told(launcher, starter.rank)
+        os.environ["WORLD_SIZE"] = _told(launcher, starter.size)
+        # a process may see some of its machine's GPUs, or its own alone
+        place = int(_told(launcher, starter.local)) % max(1, torch.cuda.device_count())
         os.environ["LOCAL_RANK"] = str(place)
-    if launcher == "mpi" and "MASTER_ADDR" not in os.environ:
-        if os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") != os.environ.get("OMPI_COMM_WORLD_SIZE"):
-            raise InputError("--launcher mpi on several machines needs the first one's address: mpirun -x MASTER_ADDR")
-        os.environ["MASTER_ADDR"] = "127.0.0.1"
+        if "MASTER_ADDR" not in os.environ:
+            os.environ["MASTER_ADDR"] = _first_of_slurm() if launcher == "slurm" else _first_of_mpi()
+        job = ".".join(os.environ.get(name, "") for name in starter.job)
+        os.environ.setdefault("MASTER_PORT", str(_PORTS[zlib.crc32(job.encode()) % len(_PORTS)]))
     os.environ.setdefault("LOCAL_RANK", str(local_rank))
+
+
+def _told(launcher: str, names: tuple[str, ...]) -> str:
+    """Return what a launcher's starter says by the first of some variables that is set."""
+    for name in names:
+        if name in os.environ:
+            return os.environ[name]
+    program = _STARTERS[launcher].program
+    raise InputError(
+        f"--launcher {launcher} is for processes started by {program}, and there is no {names[-1]}; start them with "
+        f"{program}, or leave it out"
+    )
+
+
+def _first_of_slurm() -> str:
+    """Return the first host of lists such as ``gpu[03-07,12],login1``, without SLURM's own tools."""
+    hosts = _told("slurm", ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"))
+    return re.sub(r"\[([^],-]+)[^]]*\]", r"\1", hosts).split(",")[0]
+
+
+def _first_of_mpi() -> str:
+    """Return this machine, where all processes are on it."""
+    if os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") != os.environ["OMPI_COMM_WORLD_SIZE"]:
+        raise InputError("--launcher mpi on several machines needs the first one's address: mpirun -x MASTER_ADDR")
+    return "127.0.0.1"
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -95,8 +166,27 @@ def set_cpu_threads() -> None:
     torch.set_num_threads(max(_LEAST_THREADS, cores // ranks))
 
 
-def start(launcher: str, device: torch.device) -> None:
+def patience(config: Config) -> datetime.timedelta:
+    """Return for how long processes wait for each other: ``env_cfg.dist_cfg.timeout`` of a config, or :data:`PATIENCE`.
+
+    Raises:
+        ConfigError: It is no number of seconds.
+    """
+    seconds = config.get("env_cfg", {}).get("dist_cfg", {}).get("timeout")
+    if seconds is None:
+        return PATIENCE
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+        raise ConfigError(f"env_cfg.dist_cfg.timeout must be a number of seconds above 0, not {seconds!r}")
+    return datetime.timedelta(seconds=seconds)
+
+
+def start(launcher: str, device: torch.device, wait: datetime.timedelta = PATIENCE) -> None:
     """Join the other processes of a run; with ``none`` there are none.
+
+    Args:
+        launcher: One of :data:`LAUNCHERS`, after :func:`find_place`.
+        device: Where this process runs.
+        wait: For how long it waits for the others, now and later.
 
     Raises:
         InputError: The launcher's environment is missing.
@@ -109,13 +199,9 @@ def start(launcher: str, device: torch.device) -> None:
         raise InputError(
             "--launcher pytorch is for processes started by torchrun; start them with torchrun, or leave it out"
         )
-    if launcher == "pytorch":
-        # not mmengine's way, which asks for a GPU even for gloo
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    elif device.type == "cuda":
-        dist.init_dist(launcher, backend="nccl")
-    else:
-        raise InputError(f"--launcher {launcher} needs GPUs; on the CPU start the processes with torchrun")
+    # not mmengine's way, which asks for a GPU even for gloo, chooses another one than find_place, and makes what reads
+    # images start anew, without this package's mends
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=wait)
 
 
 def stop() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import get_rank
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.dist import broadcast, get_rank
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.nn.modules.batchnorm import _NormBase
 
 from bdd100k_models.engine.distributed import on_main
 from bdd100k_models.engine.fit import check_fit
@@ -67,6 +68,24 @@ class IterationSeedHook(Hook):  # type: ignore[misc]
         """Set the generators."""
         # one number more than an image's, so that no image shares the state
         set_generators(runner.seed, 0, runner.iter, get_rank())
+
+
+@HOOKS.register_module()
+class StatisticsHook(Hook):  # type: ignore[misc]
+    """Gives all processes the first one's means and variances before they validate.
+
+    Each process has counted its own images; those of the first are what a checkpoint holds, so they are what is scored.
+    """
+
+    priority = "VERY_HIGH"  # before a moving average takes the model's place
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Send them, those of a moving average too."""
+        for model in (runner.model, *(hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook))):
+            for module in model.modules():
+                if isinstance(module, _NormBase) and module.track_running_stats:
+                    broadcast(module.running_mean)
+                    broadcast(module.running_var)
 
 
 @HOOKS.register_module()

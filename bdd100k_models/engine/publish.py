@@ -21,6 +21,9 @@ from bdd100k_models.zoo.check.scores import COLUMNS, read_scores
 from bdd100k_models.zoo.download.checked import md5_of
 from bdd100k_models.zoo.records import Model, config_files, load_zoo
 
+#: What published weights say of their data: names and colours, and not where it lay.
+_NAMES = ("classes", "thing_classes", "stuff_classes", "palette", "keypoint_id2name")
+
 
 @dataclass(frozen=True)
 class Published:
@@ -77,7 +80,8 @@ def publish(
         entry = msgspec.structs.replace(entry, columns=entry.columns | _cells(get_task(task), scores))
     if half:
         state = {key: value.half() if value.dtype == torch.float32 else value for key, value in state.items()}
-    meta = {"dataset_meta": content["meta"].get("dataset_meta", {})}
+    known = content["meta"].get("dataset_meta") or {}
+    meta = {"dataset_meta": {key: known[key] for key in _NAMES if key in known}}
     with atomic_writer(destination) as file:
         torch.save({"meta": meta, "state_dict": state}, file)
     digest = md5_of(destination)

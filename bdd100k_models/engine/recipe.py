@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 from bdd100k_models.errors import ConfigError, InputError
 
-#: How to reach the published batch: as many parts as it takes, none, or so many.
+#: How to reach the published batch: as many parts as it takes, what the config itself says, or so many.
 Accumulate: TypeAlias = Literal["auto", "off"] | int
 
 #: Entries of a schedule that are counted in iterations where it is not ``by_epoch``.
@@ -63,7 +63,7 @@ def plan_batch(config: Config, processes: int, accumulate: Accumulate) -> BatchP
 
     ``auto`` takes the number of parts whose total is nearest to ``auto_scale_lr.base_batch_size`` of the config, which
     is the published images a GPU times GPUs; where the config has none, one part. A config that accumulates by itself
-    says how many parts there are.
+    says how many parts there are, for ``off`` too.
 
     Args:
         config: The config; ``train_dataloader.batch_size`` is what a process has memory for. Loses
@@ -73,21 +73,26 @@ def plan_batch(config: Config, processes: int, accumulate: Accumulate) -> BatchP
 
     Raises:
         InputError: The number of parts is not positive.
+        ConfigError: Neither is the batch size, or the config's own number of parts.
     """
-    part = int(config.train_dataloader.batch_size)
+    part = _count(config.train_dataloader.get("batch_size"), "train_dataloader.batch_size")
     published = config.get("auto_scale_lr", {}).get("base_batch_size")
-    own = int(config.optim_wrapper.pop("accumulative_counts", 1))
+    own = _count(config.optim_wrapper.pop("accumulative_counts", 1), "optim_wrapper.accumulative_counts")
     if isinstance(accumulate, int):
         if accumulate < 1:
             raise InputError(f"--accumulate must be auto, off or a number from 1, not {accumulate}")
         parts = accumulate
-    elif accumulate == "off":
-        parts = 1
-    elif own > 1 or published is None:
+    elif accumulate == "off" or own > 1 or published is None:
         parts = own
     else:
         parts = max(1, round(published / (part * processes)))
     return BatchPlan(part, parts, processes, published)
+
+
+def _count(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name} must be a number from 1, not {value!r}")
+    return value
 
 
 def apply_plan(config: Config, plan: BatchPlan, follow: bool) -> None:
@@ -147,6 +152,9 @@ def wrap_for_running(config: Config, validate: bool, metric: str | None) -> None
         config: Changed; may have been through here before.
         validate: Whether the validation split is scored.
         metric: The official metric that ranks models, or None.
+
+    Raises:
+        ConfigError: The loop is not known, or checkpoints are to be saved from which it could not go on.
     """
     loader = config.train_dataloader
     if loader.dataset.get("type") != "SeededDataset":
@@ -162,12 +170,17 @@ def wrap_for_running(config: Config, validate: bool, metric: str | None) -> None
     hooks = config.setdefault("default_hooks", ConfigDict())
     checkpoint = hooks.setdefault("checkpoint", ConfigDict(type="CheckpointHook", interval=1))
     checkpoint.type = "KeepingCheckpointHook"
+    if loop.type == "EpochTrainLoop" and checkpoint.get("by_epoch", True) is False:
+        raise ConfigError(
+            f"{config.filename}: default_hooks.checkpoint.by_epoch=False saves within epochs, where training cannot go "
+            "on; save after whole ones, or train by iterations (train_cfg.type='IterBasedTrainLoop')"
+        )
     if validate and metric and "save_best" not in checkpoint:
         checkpoint.save_best, checkpoint.rule = metric, "greater"
     if "visualizer" in config:
         config.visualizer.pop("name", None)  # named after the run: another run in this process would log to its folder
-    own = [{"type": "FitCheckHook"}, {"type": "IterationSeedHook"}, {"type": "MissedValidationHook"}]
-    config.custom_hooks = [*(config.get("custom_hooks") or []), *own]
+    own = ("FitCheckHook", "IterationSeedHook", "StatisticsHook", "MissedValidationHook")
+    config.custom_hooks = [*(config.get("custom_hooks") or []), *({"type": name} for name in own)]
 
 
 def add_average(config: Config) -> None:

@@ -7,7 +7,7 @@ import importlib.metadata
 import platform
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -72,15 +72,24 @@ def newest_checkpoint(work_dir: Path) -> Path | None:
     return max(numbered)[1] if numbered else None
 
 
-def check_resumable(checkpoint: Path, total_batch: int) -> int | None:
+class Interrupted(NamedTuple):
+    """What must be known of a run to go on with it.
+
+    Attributes:
+        seed: Its seed, if it is known.
+        averaged: Whether it keeps a moving average of the weights.
+    """
+
+    seed: int | None
+    averaged: bool
+
+
+def check_resumable(checkpoint: Path, total_batch: int) -> Interrupted:
     """Check that a run can go on from a checkpoint as if it had not been interrupted.
 
     Args:
         checkpoint: The checkpoint.
         total_batch: Images of a step now.
-
-    Returns:
-        The run's seed, if it is known.
 
     Raises:
         MissingFileError: It is not there.
@@ -103,4 +112,4 @@ def check_resumable(checkpoint: Path, total_batch: int) -> int | None:
             "processes, train_dataloader.batch_size and --accumulate"
         )
     seed = meta.get("seed")
-    return seed if isinstance(seed, int) else None
+    return Interrupted(seed if isinstance(seed, int) else None, content["averaged"])

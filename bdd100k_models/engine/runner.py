@@ -19,9 +19,11 @@ class TrainingRunner(Runner):  # type: ignore[misc]
 
     Attributes:
         overflows: Iterations in a row, up to now, whose loss was no finite number.
+        begun: Whether training has begun; before, everything is put together.
     """
 
     overflows: int = 0
+    begun: bool = False
 
     @master_only  # type: ignore[untyped-decorator]
     def save_checkpoint(self, out_dir: str, filename: str, *arguments: Any, **options: Any) -> None:
@@ -38,6 +40,11 @@ class TrainingRunner(Runner):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise output_error(path, error, resumable=True) from None
+
+    def call_hook(self, fn_name: str, **arguments: Any) -> None:
+        """Tell all hooks where the run is, and remember when it begins."""
+        self.begun = self.begun or fn_name == "before_train"
+        super().call_hook(fn_name, **arguments)
 
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Seed everything; what has no deterministic kernel on a GPU, PyTorch names in a warning."""

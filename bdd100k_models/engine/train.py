@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from bdd100k_models.engine.recipe import (
     wrap_for_running,
 )
 from bdd100k_models.engine.run_record import (
+    Interrupted,
     check_resumable,
     newest_checkpoint,
     now,
@@ -112,7 +113,8 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     plan = _apply(config, options)
     enter_scope(config.get("default_scope"))
     advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"
-    with explain_memory(advice), _explained(config, options):
+    runner: TrainingRunner | None = None
+    with explain_memory(advice), _explained(config, options, lambda: runner is not None and runner.begun):
         runner = TrainingRunner.from_cfg(config)
         _begin_record(runner, options, plan)
         if config.resume:
@@ -134,8 +136,14 @@ def run_training(config: Config, options: TrainOptions) -> Path:
 
 
 @contextlib.contextmanager
-def _explained(config: Config, options: TrainOptions) -> Iterator[None]:
-    """Turn what OpenMMLab and PyTorch raise into this project's errors."""
+def _explained(config: Config, options: TrainOptions, begun: Callable[[], bool]) -> Iterator[None]:
+    """Turn what OpenMMLab and PyTorch raise into this project's errors.
+
+    Args:
+        config: The config.
+        options: How it is trained.
+        begun: Tells whether training has begun: from then on an error is no longer that of the config.
+    """
     try:
         yield
     except ZooError as error:
@@ -149,6 +157,8 @@ def _explained(config: Config, options: TrainOptions) -> Iterator[None]:
     except (KeyError, TypeError, AssertionError, ValueError) as error:
         if isinstance(error.__cause__, ZooError):
             raise error.__cause__ from None
+        if begun():
+            raise
         raise ConfigError(f"{config.filename}: training cannot be set up ({type(error).__name__}: {error})") from error
     except OSError as error:
         raise output_error(options.work_dir, error, resumable=True) from error
@@ -162,7 +172,7 @@ def _without_trace(error: ZooError) -> ZooError:
 
 def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     """Fit the config to the options and the machine; write the recipe as it is then."""
-    for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
+    for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
     if options.auto_scale_lr and "auto_scale_lr" not in config:
@@ -175,18 +185,22 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     plan = plan_batch(config, distributed.world_size(), options.accumulate)
     print_log(f"images: {plan}", "current")
     checkpoint = _resume_from(options)
-    seed = options.seed if checkpoint is None else check_resumable(checkpoint, plan.total)
-    config.randomness = {"seed": seed, "deterministic": options.deterministic}
-    config.load_from, config.resume = (None, False) if checkpoint is None else (str(checkpoint), True)
+    before = Interrupted(options.seed, False) if checkpoint is None else check_resumable(checkpoint, plan.total)
+    config.randomness = {"seed": before.seed, "deterministic": options.deterministic}
+    config.load_from, config.resume = None, False
     if checkpoint is None and options.weights is None:
         _find_stages(config)
     set_precision(config, options.device, amp=options.amp)
-    if options.ema:
+    if before.averaged:
+        print_log(f"{checkpoint}: goes on with its moving average of the weights", "current")
+    if options.ema or before.averaged:
         add_average(config)
     set_tensorboard(config, options.tensorboard)
     if distributed.rank() == 0:
         name = Path(config.filename or "config.py").name
         write_bytes(options.work_dir / name, copy.deepcopy(config).pretty_text.encode())
+    if checkpoint is not None:
+        config.load_from, config.resume = str(checkpoint), True
     if options.auto_scale_lr:
         config.auto_scale_lr.enable = True
     apply_plan(config, plan, follow=options.accumulate != "off")

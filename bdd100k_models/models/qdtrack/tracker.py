@@ -84,8 +84,8 @@ class Backdrops:
 class BoxTracker:
     """Quasi-dense association over a video, as in the published BDD100K models.
 
-    It takes detections and embeddings, and knows no network. The memory is bounded by the tracks of the last
-    ``memo_tracklet_frames`` frames.
+    It takes detections and embeddings, and knows no network. :meth:`track` is a frame's whole way through :meth:`keep`,
+    :meth:`match` and :meth:`remember`. The memory is bounded by the tracks of the last ``memo_tracklet_frames`` frames.
 
     Args:
         init_score_thr: A detection without a track begins one above this score.
@@ -160,24 +160,69 @@ class BoxTracker:
         """
         if not len(boxes):
             return Tracked(labels.new_zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-        rows = sort_and_deduplicate(
+        rows = self.keep(boxes, scores)
+        boxes, scores, labels, embeddings = boxes[rows], scores[rows], labels[rows], embeddings[rows]
+        ids = self.match(scores, labels, embeddings)
+        self.remember(frame, ids, boxes, labels, embeddings)
+        tracked = ids >= 0
+        return Tracked(rows[tracked.to(rows.device)], ids[tracked])
+
+    def keep(self, boxes: Tensor, scores: Tensor) -> Tensor:
+        """Sort detections by score and leave out duplicates.
+
+        Args:
+            boxes: (N, 4), pixels.
+            scores: (N,).
+
+        Returns:
+            Indices of the kept, best first, (M,).
+        """
+        return sort_and_deduplicate(
             boxes,
             scores,
             low_score=self.obj_score_thr,
             low_overlap=self.nms_backdrop_iou_thr,
             high_overlap=self.nms_class_iou_thr,
         )
-        boxes, scores, labels, embeddings = boxes[rows], scores[rows], labels[rows], embeddings[rows]
-        # in half precision dot products of embeddings overflow, or cannot be told apart
-        with torch.autocast(boxes.device.type, enabled=False):
-            known = self._match(scores, labels, embeddings)
-        ids = number_new_tracks(known, scores, first=self.next_id, new_score=self.init_score_thr)
-        self.next_id = max(self.next_id, int(ids.max()) + 1)
-        self._remember(frame, ids, boxes, labels, embeddings)
-        tracked = ids >= 0
-        return Tracked(rows[tracked.to(rows.device)], ids[tracked])
 
-    def _match(self, scores: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
+    def match(self, scores: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
+        """Give ids to the kept detections of a frame.
+
+        Args:
+            scores: (M,), falling.
+            labels: (M,).
+            embeddings: (M, E).
+
+        Returns:
+            Ids (M,) on the CPU; below 0 where a detection is no track.
+        """
+        # in half precision dot products of embeddings overflow, or cannot be told apart
+        with torch.autocast(embeddings.device.type, enabled=False):
+            known = self._match_known(scores, labels, embeddings)
+        return number_new_tracks(known, scores, first=self.next_id, new_score=self.init_score_thr)
+
+    def remember(self, frame: int, ids: Tensor, boxes: Tensor, labels: Tensor, embeddings: Tensor) -> None:
+        """Take a frame into memory, and drop tracks that were not seen for long.
+
+        Args:
+            frame: Its number in the video.
+            ids: As :meth:`match` returns them, (M,), at least one.
+            boxes: (M, 4), pixels.
+            labels: (M,).
+            embeddings: (M, E).
+        """
+        self.next_id = max(self.next_id, int(ids.max()) + 1)
+        rows = (ids >= 0).nonzero().squeeze(1)
+        there = rows.to(boxes.device)
+        seen = Tracks(ids[rows], torch.full_like(rows, frame), boxes[there], labels[there], embeddings[there])
+        self.tracks = seen if self.tracks is None else self._merge(self.tracks, seen)
+        self.tracks = self.tracks.select(
+            (frame - self.tracks.last_frames < self.memo_tracklet_frames).nonzero().squeeze(1)
+        )
+        apart = find_backdrops(boxes, ids, overlap=self.nms_backdrop_iou_thr)
+        self.backdrops.appendleft(Backdrops(labels[apart], embeddings[apart]))
+
+    def _match_known(self, scores: Tensor, labels: Tensor, embeddings: Tensor) -> Tensor:
         """Return the ids of known tracks for the detections, (M,)."""
         if self.tracks is None or not len(self.tracks):
             # backdrops alone match nothing
@@ -197,17 +242,6 @@ class BoxTracker:
             object_score=self.obj_score_thr,
             shadow_score=self.nms_conf_thr,
         )
-
-    def _remember(self, frame: int, ids: Tensor, boxes: Tensor, labels: Tensor, embeddings: Tensor) -> None:
-        rows = (ids >= 0).nonzero().squeeze(1)
-        there = rows.to(boxes.device)
-        seen = Tracks(ids[rows], torch.full_like(rows, frame), boxes[there], labels[there], embeddings[there])
-        self.tracks = seen if self.tracks is None else self._merge(self.tracks, seen)
-        self.tracks = self.tracks.select(
-            (frame - self.tracks.last_frames < self.memo_tracklet_frames).nonzero().squeeze(1)
-        )
-        apart = find_backdrops(boxes, ids, overlap=self.nms_backdrop_iou_thr)
-        self.backdrops.appendleft(Backdrops(labels[apart], embeddings[apart]))
 
     def _merge(self, known: Tracks, seen: Tracks) -> Tracks:
         """Return the known tracks brought up to date, and after them those that begin."""

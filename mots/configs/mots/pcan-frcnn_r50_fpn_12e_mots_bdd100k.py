@@ -1,5 +1,4 @@
 # The third of three stages: the refinement of masks learns, on top of a finished tracker with masks.
-# Weights of the second stage run with --cfg-options model.refine_head=None.
 _base_ = [
     '../_base_/models/pcan_frcnn_r50_fpn.py',
     '../_base_/datasets/mots_bdd100k.py',
