@@ -381,6 +381,7 @@ def bad_inputs(checkpoint: Path, data_root: Path, tmp: Path) -> dict[str, tuple[
         "no pipeline": ([ROOT / "det/configs/_base_/models/atss_r50_fpn.py", *usual], "has no test_dataloader"),
         "bad timeout": ([MODEL, *usual, "--cfg-options", "env_cfg.dist_cfg.timeout=soon"], "env_cfg.dist_cfg.timeout"),
         "bad option": ([MODEL, *usual, "--cfg-options", "model"], "KEY=VALUE"),
+        "a folder of results": ([MODEL, *usual, "--out", tmp / "results"], "--format-dir"),
         "bad batch": ([MODEL, *usual, "--batch-size", "0"], "--batch-size"),
         "no torchrun": ([MODEL, *usual, "--launcher", "pytorch"], "torchrun"),
         "bad device": ([MODEL, *usual, "--device", "cuda"], "GPU"),

@@ -248,6 +248,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--images names a folder of pictures; leave out --data-root and --split")
     if args.format_only and args.eval is not None:
         raise InputError("--format-only leaves out the scoring that --eval asks for; give one of them")
+    if args.out is not None and (args.out.suffix not in (".pkl", ".pickle") or args.out.is_dir()):
+        raise InputError(f"--out {args.out}: a file .pkl of raw results; the folder of the official ones is --format-dir")
     if args.tracker is not None and args.task not in _MODELS_OF:
         raise InputError(f"--tracker is for {' and '.join(_MODELS_OF)}; leave it out for {args.task}")
     if args.workers is not None and args.workers < 0:
