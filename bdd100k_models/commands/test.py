@@ -201,16 +201,20 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
+    from bdd100k_models.formats.coco import is_coco_file
 
     images = _choose_images(task, args, config)
     if args.eval is not None and images.label_file is None:
         raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
+    if args.eval is not None and task.name == "tagging" and is_coco_file(images.label_file):
+        raise InputError(f"{images.label_file}: COCO JSON holds no tags to score against; leave out --eval")
     out_dir = args.format_dir or Path("work_dirs") / path.stem
     result_format = format_of(task, config, args.outputs)
     if args.eval is not None:
         assert images.label_file is not None
         scored = result_format.output_for(images.label_file)
         result_format = format_of(task, config, {*result_format.outputs, scored})
+        result_format.refuse_foreign((item.name for item in images.items), out_dir, scored)
     options = TestOptions(
         out_dir=out_dir,
         weights=distributed.on_main(lambda: find_weights(args.checkpoint, config)),
