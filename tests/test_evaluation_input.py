@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bdd100k_models.commands import eval as command
+from bdd100k_models.commands.test import check_labels
+from bdd100k_models.datasets.images import ImageSet
 from bdd100k_models.errors import ConfigError, InputError, LabelError, MissingFileError, OutputError, ZooError
 from bdd100k_models.evaluation.config import EvalConfig, default_config, load_config
 from bdd100k_models.evaluation.detection import evaluate_detection
@@ -278,6 +280,14 @@ def test_a_coco_conversion_serves_as_ground_truth(tmp_path: Path, kind: str):
     )
     with pytest.raises(LabelError, match="this is COCO JSON"):
         evaluate(kind, converted, case.result)
+
+
+def test_a_coco_conversion_holds_no_tags(tmp_path: Path):
+    converted = write(tmp_path / "coco.json", {"images": [], "categories": []})
+    images = ImageSet((), converted, None, str(converted))
+    check_labels(TASKS["det"], images)
+    with pytest.raises(InputError, match="COCO JSON holds no tags"):
+        check_labels(TASKS["tagging"], images)
 
 
 @pytest.mark.parametrize("flags", [("--nproc", "0"), ("--iou-thr", "1.5"), ("--ignore-iof-thr", "nan")])

@@ -201,13 +201,10 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
-    from bdd100k_models.formats.coco import is_coco_file
 
     images = _choose_images(task, args, config)
-    if args.eval is not None and images.label_file is None:
-        raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
-    if args.eval is not None and task.name == "tagging" and is_coco_file(images.label_file):
-        raise InputError(f"{images.label_file}: COCO JSON holds no tags to score against; leave out --eval")
+    if args.eval is not None:
+        check_labels(task, images)
     out_dir = args.format_dir or Path("work_dirs") / path.stem
     result_format = format_of(task, config, args.outputs)
     if args.eval is not None:
@@ -253,6 +250,20 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError(f"--tracker is for {' and '.join(_MODELS_OF)}; leave it out for {args.task}")
     if args.workers is not None and args.workers < 0:
         raise InputError(f"--workers must be 0 or more, not {args.workers}")
+
+
+def check_labels(task: Task, images: ImageSet) -> None:
+    """Require labels with which predictions can be scored.
+
+    Raises:
+        InputError: There are none, or they are of a form that cannot hold what the task predicts.
+    """
+    from bdd100k_models.formats.coco import is_coco_file
+
+    if images.label_file is None:
+        raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
+    if task.name == "tagging" and is_coco_file(images.label_file):
+        raise InputError(f"{images.label_file}: COCO JSON holds no tags to score against; leave out --eval")
 
 
 def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> ImageSet:
