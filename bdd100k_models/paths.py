@@ -29,6 +29,13 @@ def is_file(path: Path) -> bool:
     return False
 
 
+def exists(path: Path) -> bool:
+    """Tell whether there is anything; see :func:`is_file`."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.exists()
+    return False
+
+
 def is_dir(path: Path) -> bool:
     """Tell whether there is a folder; see :func:`is_file`."""
     with contextlib.suppress(OSError, ValueError):

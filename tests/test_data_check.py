@@ -230,6 +230,10 @@ def test_objects_of_two_categories(root: Path) -> None:
     (finding,) = check_data(root, tasks=["ins_seg"], splits=["val"]).problems
     assert (finding.kind, finding.files) == ("classes", (path.name,))
     assert "object 65287 has pixels of different categories" in finding.message
+    pixels[20:22, 5:9] = (255, 2, 2, 7)  # the same category, and a crowd
+    cv2.imwrite(str(path), pixels)
+    (finding,) = check_data(root, tasks=["ins_seg"], splits=["val"]).problems
+    assert "different categories or attributes" in finding.message
 
 
 def test_run_lengths_and_joints_that_no_evaluation_takes(root: Path) -> None:
@@ -237,6 +241,12 @@ def test_run_lengths_and_joints_that_no_evaluation_takes(root: Path) -> None:
         ("sem_seg", lambda label: label["rle"].update(counts="0"), "covers 0 pixels"),
         ("sem_seg", lambda label: label["rle"].update(counts="\n"), "is no run-length code"),
         ("pose", lambda label: label["graph"]["nodes"].pop(), "17 joints instead of 18"),
+        ("pose", lambda label: label.update(category="person"), "unknown category 'person'"),
+        (
+            "sem_seg",
+            lambda label: label.update(rle=None, poly2d=[{"vertices": [[0, 0], [1, 0], [1, 1]], "types": "LL"}]),
+            "3 vertices of the types 'LL'",
+        ),
     ):
         path = next(path for name in TASKS[task].label_paths("val") if (path := root / name).suffix == ".json")
         before = path.read_text()
@@ -303,6 +313,20 @@ def test_strange_files_are_a_remark(root: Path) -> None:
     report = check_data(root, tasks=["det"], splits=["val"])
     assert report.problems == ()
     assert [f.files for f in report.remarks if f.kind == "stray"] == [("._0001.jpg", "readme.txt")]
+
+
+def test_hidden_files_are_no_labels(root: Path) -> None:
+    for name in ("ins_seg/bitmasks/val/._a.png", "seg_track_20/bitmasks/val/.ipynb_checkpoints/a.png"):
+        path = root / "labels" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"Mac OS X")
+    (root / "labels/box_track_20/val/._a.json").write_bytes(b"Mac OS X")
+    assert check_data(root, tasks=["ins_seg", "mot", "mots"], splits=["val"]).problems == ()
+
+
+def test_the_name_of_the_root_says_nothing_of_its_labels(root: Path) -> None:
+    moved = root.rename(root.with_name("bitmasks"))
+    assert check_data(moved, tasks=["sem_seg"], splits=["val"], quick=True).problems == ()
 
 
 def test_names_of_any_bytes_can_be_printed(root: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

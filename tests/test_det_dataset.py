@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 import bdd100k_models.registry  # noqa: F401
+from bdd100k_models.datasets.categories import is_ignored
 from bdd100k_models.datasets.detection import BDD100KDetDataset
 from bdd100k_models.errors import LabelError, MissingFileError
 from bdd100k_models.formats.coco import decode_coco, load_any_frames
+from bdd100k_models.formats.scalabel import Label
 from bdd100k_models.tasks import TASKS
 
 
@@ -82,7 +84,7 @@ def test_frames_without_labels(tmp_path: Path) -> None:
         ([{"name": "a.jpg", "labels": [label("unicorn")]}], r"frame a\.jpg, label 1: unknown category 'unicorn'"),
         ([], "no frames"),
         ('[{"name": "a.jpg", "labels": [', "not valid JSON"),
-        ('[{"name": "a.jpg", "labels": 3}]', r"labels.*frame 0: a\.jpg"),
+        ('[{"name": "a.jpg", "labels": 3}]', r"frame a\.jpg: .*labels"),
         ("", "empty"),
         ("7", "Scalabel"),
     ],
@@ -146,6 +148,11 @@ def test_coco_faults() -> None:
     ]:
         with pytest.raises(LabelError, match=word):
             decode_coco(json.dumps({**good, "annotations": [annotation]}).encode(), "x")
+
+
+def test_flags_are_read_as_the_evaluation_reads_them():
+    flags = {"crowd": "false", "ignored": 0}, {"crowd": True}, {"ignored": "yes"}, None
+    assert [is_ignored(Label("1", attributes=one)) for one in flags] == [False, True, True, False]
 
 
 def test_a_folder_of_label_files(tmp_path: Path) -> None:

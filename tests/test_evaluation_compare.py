@@ -136,6 +136,14 @@ def test_results_of_different_images_are_refused(tmp_path: Path):
             compare(first, first, **numbers)  # type: ignore[arg-type]
 
 
+def test_two_results_of_nothing(tmp_path: Path):
+    empty = tmp_path / "gt.json"
+    empty.write_text("[]")
+    for task in ("det", "pose"):
+        both = assess(task, empty, empty)
+        assert all(one.samples == 0 for one in compare(both, both, samples=3).differences)
+
+
 def test_results_of_different_tags_are_refused(tmp_path: Path):
     frames = [{"name": "a.jpg", "attributes": {"weather": "clear", "scene": "tunnel"}}]
     (tmp_path / "gt.json").write_text(json.dumps(frames))

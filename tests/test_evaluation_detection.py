@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -22,7 +23,7 @@ from bdd100k_models.evaluation.detection import DetectionEvaluator, evaluate_det
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.arrays import BoxTable, load_boxes, table_from_frames
-from bdd100k_models.formats.scalabel import decode_frames
+from bdd100k_models.formats.scalabel import Frame, Label
 from bdd100k_models.tasks import TASKS
 from conftest import SHARED, needs_samples
 from official_tool import assert_same
@@ -233,7 +234,7 @@ def test_known_scores_by_hand(tmp_path: Path):
 
 def test_frames_in_memory_score_like_files(tmp_path: Path):
     parts = random_frames(7, 6, 20, ("car", "trailer", "bike"))
-    frames = [decode_frames(json.dumps(part).encode(), "x") for part in parts]
+    frames = [msgspec.convert(part, list[Frame]) for part in parts]
     from_frames = evaluate_detection(*frames)
     assert from_frames.to_json() == ours(tmp_path, *parts).to_json()
 
@@ -342,7 +343,7 @@ def test_folders_of_files_are_one_result(tmp_path: Path):
 
 
 def test_the_table_of_boxes_keeps_labels_without_boxes():
-    frames = decode_frames(b'[{"name": "a", "labels": [{"id": 1, "category": "car"}]}, {"name": "b"}]', "x")
+    frames = [Frame("a", labels=[Label(1, category="car")]), Frame("b")]
     table = table_from_frames(frames, "x")
     assert len(table) == 1
     assert table.names == ["a", "b"]

@@ -14,13 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bdd100k_models.commands import eval as command
+from bdd100k_models.commands.test import check_labels
+from bdd100k_models.datasets.images import ImageSet
 from bdd100k_models.errors import ConfigError, InputError, LabelError, MissingFileError, OutputError, ZooError
 from bdd100k_models.evaluation.config import EvalConfig, default_config, load_config
 from bdd100k_models.evaluation.detection import evaluate_detection
 from bdd100k_models.evaluation.result import Result
-from bdd100k_models.evaluation.run import evaluate, task_name
+from bdd100k_models.evaluation.run import Options, evaluate, task_name
 from bdd100k_models.formats.arrays import load_boxes
 from bdd100k_models.tasks import TASKS
+from evaluation_cases import SIZE, draw_case
 
 BOX = {"x1": 10.0, "y1": 20.0, "x2": 30.0, "y2": 40.0}
 LABEL = {"id": "7", "category": "car", "box2d": BOX}
@@ -205,7 +208,7 @@ def run(*arguments: str | Path) -> int:
 def test_command_prints_the_table_and_writes_the_file(tmp_path: Path, truth: Path, capsys: pytest.CaptureFixture[str]):
     predictions = write(tmp_path / "p.json", predicted()[:1])
     out = tmp_path / "new" / "scores.json"
-    everything = ("-c", "det", "--iou-thr", "0.5", "--ignore-iof-thr", "0.5", "--nproc", "2", "--score-file", "none")
+    everything = ("-c", "det", "--iou-thr", "0.5", "--ignore-iof-thr", "0.5", "--nproc", "2")
     assert run("-t", "det", "-g", truth, "-r", predictions, *everything, "--out-file", out) == 0
     printed = capsys.readouterr()
     expected = evaluate("det", truth, predictions)
@@ -243,10 +246,62 @@ def test_official_engine_reports_its_errors_in_one_line(tmp_path: Path, truth: P
     assert "AssertionError" in message(error)
 
 
+def test_our_own_errors_are_not_the_official_tools(tmp_path: Path):
+    pytest.importorskip("bdd100k", reason="the official tool is not installed")
+    file = write(tmp_path / "p.json", [{"name": "a.jpg", "attributes": {"weather": "clear"}}])
+    with pytest.raises(MissingFileError, match="no such config file"):
+        run("-t", "tagging", "-g", file, "-r", file, "-c", tmp_path / "none.toml", "--engine", "official")
+
+
+@pytest.mark.parametrize("kind", ["pose", "ins_seg", "pan_seg"])
+def test_a_coco_conversion_serves_as_ground_truth(tmp_path: Path, kind: str):
+    case = draw_case(kind, tmp_path, seed=4)
+    names = TASKS[kind].categories
+    content: dict[str, Any] = {"images": [], "annotations": []}
+    content["categories"] = [{"id": number, "name": name} for number, name in enumerate(names)]
+    height, width = SIZE
+    for number, frame in enumerate(json.loads(case.truth.read_text())):
+        content["images"].append({"id": number, "file_name": frame["name"], "width": width, "height": height})
+        for label in frame["labels"]:
+            box = label["box2d"]
+            corner, size = (box["x1"], box["y1"]), (box["x2"] - box["x1"] + 1, box["y2"] - box["y1"] + 1)
+            one = {"id": len(content["annotations"]), "image_id": number, "bbox": [*corner, *size]}
+            one |= {"category_id": names.index(label["category"]), "iscrowd": int(label["attributes"]["crowd"])}
+            if "rle" in label:
+                one["segmentation"] = label["rle"]
+            if "graph" in label:
+                nodes = [(*node["location"], 2 * (node["visibility"] == "V")) for node in label["graph"]["nodes"]]
+                one["keypoints"] = [value for node in nodes for value in node]
+            content["annotations"].append(one)
+    converted = write(tmp_path / "coco.json", content)
+    ours = evaluate(kind, case.truth, case.result).summary()
+    assert evaluate(kind, converted, case.result, Options(coco_truth=True)).summary() == pytest.approx(
+        ours, nan_ok=True
+    )
+    with pytest.raises(LabelError, match="this is COCO JSON"):
+        evaluate(kind, converted, case.result)
+
+
+def test_a_coco_conversion_holds_no_tags(tmp_path: Path):
+    converted = write(tmp_path / "coco.json", {"images": [], "categories": []})
+    images = ImageSet((), converted, None, str(converted))
+    check_labels(TASKS["det"], images)
+    with pytest.raises(InputError, match="COCO JSON holds no tags"):
+        check_labels(TASKS["tagging"], images)
+
+
 @pytest.mark.parametrize("flags", [("--nproc", "0"), ("--iou-thr", "1.5"), ("--ignore-iof-thr", "nan")])
 def test_command_refuses_bad_numbers(truth: Path, flags: tuple[str, str]):
     with pytest.raises(InputError, match=flags[0]):
         run("-t", "det", "-g", truth, "-r", truth, *flags)
+
+
+def test_the_settings_of_another_task_go_by_either_of_its_names(truth: Path):
+    scores = [
+        evaluate("det", truth, write(truth.with_name("p.json"), predicted()), Options(name)).summary()
+        for name in ("mot", "box_track")
+    ]
+    assert scores[0] == pytest.approx(scores[1], nan_ok=True)
 
 
 def test_official_packages_are_not_imported(tmp_path: Path, truth: Path):

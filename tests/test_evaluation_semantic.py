@@ -349,7 +349,10 @@ def test_masks_that_cannot_be_compared(tmp_path: Path) -> None:
         evaluate("sem_seg", truth, write_frames(tmp_path / "r.json", [GOOD]))
     mixed = write_masks(tmp_path / "mixed", {"a": small})
     write_frames(mixed / "r.json", [GOOD])
-    with pytest.raises(LabelError, match=r"stands beside"):
+    with pytest.raises(LabelError, match=r"r\.json stands beside a\.png"):
+        evaluate("sem_seg", truth, mixed)
+    (mixed / "README.md").touch()
+    with pytest.raises(LabelError, match=r"README\.md is neither"):
         evaluate("sem_seg", truth, mixed)
     with pytest.raises(MissingFileError, match="no such file"):
         evaluate("sem_seg", truth, tmp_path / "nowhere")

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bdd100k_models.commands.eval import register, run
@@ -14,6 +15,8 @@ from bdd100k_models.errors import InputError, LabelError
 from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.run import Options, assess, evaluate
 from bdd100k_models.evaluation.slices import read_scenes, slice_scores
+from bdd100k_models.formats.bitmask import encode_png
+from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.tasks import TAGS
 from evaluation_cases import ALL, TRACKS, Case, draw_case, select
 
@@ -109,6 +112,17 @@ def test_attributes_of_other_images_are_refused(tmp_path: Path):
         read_scenes(other, assess("sem_seg", case.truth, case.result).units)
 
 
+def test_names_with_dots_keep_all_but_their_suffix(tmp_path: Path):
+    for side in ("truth", "result"):
+        for name in ("a.1", "a.2"):
+            write_bytes(tmp_path / side / f"{name}.png", encode_png(np.zeros((4, 4), np.uint8)))
+    other = tmp_path / "other.json"
+    frames = [{"name": f"a.{number}.jpg", "attributes": {"weather": f"clear {number}"}} for number in (1, 2)]
+    other.write_text(json.dumps(frames))
+    units = read_scenes(other, assess("sem_seg", tmp_path / "truth", tmp_path / "result").units)
+    assert [scene[0] for scene in units.scenes] == ["clear 1", "clear 2"]
+
+
 def test_no_frames_no_slices(tmp_path: Path):
     empty = tmp_path / "gt.json"
     empty.write_text("[]")
@@ -122,8 +136,15 @@ def test_no_frames_no_slices(tmp_path: Path):
         ([], "--result"),
         (["--compare", "a", "b", "-r", "x"], "--compare"),
         (["--compare", "a", "b", "--slices"], "--compare"),
-        (["-r", "x", "--worst", "-1"], "--worst"),
-        (["-r", "x", "--score-file", "a", "b"], "--score-file"),
+        (["-r", "x", "--report", "page", "--worst", "-1"], "--worst -1"),
+        (["-r", "x", "--score-file", "a"], "--score-file goes with .* ins_seg"),
+        (["-t", "ins_seg", "-r", "x", "--score-file", "a", "b"], "--score-file: give one"),
+        (["-r", "x", "--slices", "weather", "wether"], "no slices by 'wether'"),
+        (["-r", "x", "--attributes", "a"], "--attributes does nothing without --slices"),
+        (["-r", "x", "--worst", "3"], "--worst does nothing without --report"),
+        (["-r", "x", "--seed", "3"], "--seed does nothing without --compare"),
+        (["--compare", "a", "b", "--samples", "0"], "--samples 0"),
+        (["--compare", "a", "b", "--confidence", "2"], "--confidence 2"),
     ],
 )
 def test_flags_that_do_not_go_together(flags: list[str], words: str):

@@ -23,7 +23,8 @@ from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.evaluation.tracking import TrackingEvaluator
 from bdd100k_models.evaluation.tracking_frames import FrameOverlap
-from bdd100k_models.formats.bitmask import write_bitmask
+from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
+from bdd100k_models.formats.rle import encode_labels
 from official_tool import assert_same
 from tracking_cases import Frames, random_boxes, random_regions, write_frames, write_random_bitmasks
 
@@ -435,6 +436,15 @@ def test_more_instances_than_the_official_tool_takes_all_count(tmp_path: Path):
     assert any("1 frames have more than 100 predicted instances" in note for note in result.notes)
     with pytest.raises(LabelError, match="IndexError"):
         official("seg_track", tmp_path / "gt", tmp_path / "pred")
+    masks = encode_labels(read_bitmask(tmp_path / "pred/a/1.png").ids.astype(np.int32))
+    labels = [
+        {"id": str(number), "category": "car", "rle": {"counts": mask.counts, "size": mask.size}, "score": 0.5}
+        for number, mask in masks.items()
+    ]
+    file = tmp_path / "pred.json"
+    file.write_text(json.dumps([{"name": "1.jpg", "videoName": "a", "frameIndex": 0, "labels": labels}]))
+    result = evaluate("seg_track", file, file)
+    assert result.score("MT") == 130 and not any("instances" in note for note in result.notes)
 
 
 def test_predicted_instances_that_do_not_count_are_told(tmp_path: Path):

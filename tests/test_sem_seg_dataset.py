@@ -21,7 +21,7 @@ from bdd100k_models.datasets.semantic import (
 )
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.errors import LabelError, MissingFileError
-from bdd100k_models.formats.scalabel import Frame, Label, Poly2D, load_frames
+from bdd100k_models.formats.scalabel import RLE, Frame, Label, Poly2D, load_frames
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo.records import config_files
@@ -167,6 +167,21 @@ def test_frames_without_labels_are_all_of_one_value():
     frame = Frame("a.jpg")
     assert (paint_frame(frame, TASKS["sem_seg"], (3, 4), "here") == 255).all()
     assert (paint_frame(frame, TASKS["drivable"], (3, 4), "here") == 2).all()
+
+
+def test_later_labels_lie_on_top_whatever_their_form_and_run_lengths_count_before_polygons():
+    whole = Poly2D([(0.0, 0.0), (128.0, 0.0), (128.0, 72.0), (0.0, 72.0)], "LLLL")
+    left = np.zeros(SIZE, np.uint8)
+    left[:, :64] = 1
+    coded = RLE(**coco_rle(left))
+    below = Label("1", category="road", poly2d=[whole])
+    painted = paint_frame(
+        Frame("a", labels=[below, Label("2", category="sky", rle=coded)]), TASKS["sem_seg"], SIZE, "x"
+    )
+    assert (painted == np.where(left, 10, 0)).all()
+    both = Label("1", category="road", rle=coded, poly2d=[whole])
+    painted = paint_frame(Frame("a", labels=[both]), TASKS["sem_seg"], SIZE, "x")
+    assert (painted == np.where(left, 0, 255)).all()
 
 
 def test_curves_bend_the_outline():

@@ -18,7 +18,9 @@ import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets import pair_mixing, videos
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.metric import BDD100KMetric
 from bdd100k_models.errors import ConfigError, LabelError
+from bdd100k_models.formats.results.tracks import TrackRecord
 from bdd100k_models.formats.rle import encode
 from bdd100k_models.tasks import TASKS
 from conftest import ROOT
@@ -77,6 +79,19 @@ def test_tracks_are_numbered_from_1_in_each_video_and_corners_are_exclusive(labe
     assert [frame["frame_index"] for frame in first] == [165, 166]
     assert [frame["img_path"] for frame in first] == [f"images/a/a-{number:07d}.jpg" for number in (166, 167)]
     assert [frame["img_id"] for frame in first + second] == [0, 1, 2]
+
+
+def test_the_metric_calls_frames_as_the_labels_do(labels: Path):
+    content = [{"name": f"a-{number:07d}.jpg", "videoName": "a", "frameIndex": number - 10} for number in (10, 11)]
+    labels.mkdir()
+    (labels / "a.json").write_text(json.dumps([frame | {"labels": [label("1")]} for frame in content]))
+    dataset = DATASETS.build(
+        {"type": "BDD100KVideoDataset", "pipeline": [], "ann_file": str(labels), "data_prefix": {"img": "images"}}
+    )
+    metric = BDD100KMetric("mot")
+    metric.dataset_meta = dataset.metainfo
+    record = TrackRecord([(1, 2, 30, 40)], [0.9], [CLASSES.index("car")], [0])
+    assert metric.compute_metrics([(f"a/{frame['name']}", record) for frame in content])["MOTA"] == 100
 
 
 def test_the_sample_video_is_read_whole(samples: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets.images import ImageItem, ImageSet
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.datasets.video_images import frames_by_video, videos_of_folder, videos_of_labels, videos_of_split
+from bdd100k_models.datasets.videos import read_videos
 from bdd100k_models.engine.sharing import share_work
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
-from bdd100k_models.formats.bitmask import read_bitmask
+from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.rle import decode
 from bdd100k_models.formats.scalabel import Frame, Label, load_frames
@@ -147,6 +151,7 @@ def test_boxes_go_to_a_file_a_video(tmp_path: Path) -> None:
     boxes = get_format(TASKS["mot"])
     record = boxes.encode(tracks([[4, 4, 6, 6], [1, 2, 3, 5]], [0.5, 0.75], [2, 0], [9, 0]))
     names = ["v/v-0000166.jpg", "v/v-0000167.jpg", "w/w-0000001.jpg"]
+    boxes.frame_indices = {names[0]: 165, names[1]: 166}
     assert boxes.write(zip(names, [record, boxes.empty((1, 1)), record], strict=True), tmp_path) == 4
     frames = load_frames(tmp_path / "box_track/v.json")
     assert [(f.name, f.videoName, f.frameIndex) for f in frames] == [
@@ -161,6 +166,41 @@ def test_boxes_go_to_a_file_a_video(tmp_path: Path) -> None:
     assert frames[1].labels == []
     assert load_frames(tmp_path / "box_track/w.json")[0].frameIndex == 0
     assert [array.shape for array in boxes.raw(record)] == [(1, 6), (0, 6), (1, 6)] + [(0, 6)] * 5
+
+
+def test_frames_are_called_as_the_labels_call_them(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    frames = [{"name": f"a-{number:07}.jpg", "videoName": "a", "frameIndex": number - 10} for number in (10, 11)]
+    (tmp_path / "labels" / "a.json").write_text(json.dumps(frames))
+    items = videos_of_labels(tmp_path / "labels", tmp_path).items
+    assert [(item.position, item.frame_index) for item in items] == [(0, 0), (1, 1)]
+    nothing = np.zeros((2, 2), np.uint8)
+    for name in ("a-0000166.png", "a-0000167.png"):
+        write_bitmask(tmp_path / "masks" / "a" / name, nothing, nothing)
+    items = videos_of_labels(tmp_path / "masks", tmp_path).items
+    assert [(item.position, item.frame_index) for item in items] == [(0, 165), (1, 166)]
+    for name in ("9.jpg", "10.jpg"):
+        (tmp_path / "own" / "a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "own" / "a" / name).touch()
+    assert [item.frame_index for item in videos_of_folder(tmp_path / "own").items] == [0, 1]
+    write_bitmask(tmp_path / "masks" / "a" / "frame1.png", nothing, nothing)
+    for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
+        with pytest.raises(LabelError, match=r"frame1\.png: the name does not tell which frame"):
+            read(tmp_path / "masks", tmp_path)
+
+
+def test_results_of_other_videos_are_not_mixed_with_those_to_be_scored(tmp_path: Path) -> None:
+    boxes, masks = get_format(TASKS["mot"]), get_format(TASKS["mots"])
+    names = ["v/v-0000001.jpg", "w/w-0000001.jpg"]
+    boxes.refuse_foreign(names, tmp_path, "json")
+    record = masks.empty((2, 2))
+    for name in names:
+        masks.save_image(name, record, tmp_path)
+    boxes.write([(name, boxes.empty((2, 2))) for name in names], tmp_path)
+    for own, output in ((boxes, "json"), (masks, "bitmasks")):
+        own.refuse_foreign(names, tmp_path, output)
+        with pytest.raises(InputError, match=r"track: holds results of other videos \(w\).*--format-dir"):
+            own.refuse_foreign(names[:1], tmp_path, output)
 
 
 def test_masks_do_not_overlap_and_ids_count_from_one(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from bdd100k_models.tasks import TAGS
 
 if TYPE_CHECKING:
     from bdd100k_models.evaluation.config import Options
@@ -33,7 +35,12 @@ examples:
 #: As many worker processes as the official tool starts at most.
 _PROCESSES = 4
 
-_SLICES = ("weather", "scene", "timeofday")
+#: Flags that say more about another one, by their name among the arguments.
+_BELONGING = {
+    "--slices": ("attributes",),
+    "--report": ("images", "worst"),
+    "--compare": ("samples", "seed", "confidence"),
+}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,14 +98,14 @@ def _register_more(parser: argparse.ArgumentParser) -> None:
     report = parser.add_argument_group("report")
     report.add_argument("--report", type=Path, metavar="DIR", help="write a page with tables, curves and worst images")
     report.add_argument("--images", type=Path, metavar="DIR", help="folder of the pictures, to draw the worst images")
-    report.add_argument("--worst", type=int, default=12, metavar="N", help="how many of the worst images to show (12)")
+    report.add_argument("--worst", type=int, metavar="N", help="how many of the worst images to show (12)")
     comparison = parser.add_argument_group("comparison of two results")
     comparison.add_argument(
         "--compare", type=Path, nargs=2, metavar=("A", "B"), help="two results: differences with bootstrap intervals"
     )
-    comparison.add_argument("--samples", type=int, default=1000, metavar="N", help="samples of the bootstrap (1000)")
-    comparison.add_argument("--seed", type=int, default=0, help="of the samples (0)")
-    comparison.add_argument("--confidence", type=float, default=0.95, help="share of samples in an interval (0.95)")
+    comparison.add_argument("--samples", type=int, metavar="N", help="samples of the bootstrap (1000)")
+    comparison.add_argument("--seed", type=int, help="of the samples (0)")
+    comparison.add_argument("--confidence", type=float, help="share of samples in an interval (0.95)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,13 +125,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work, or would be passed over, before anything is evaluated."""
     from bdd100k_models.errors import InputError
 
-    if args.nproc is not None and args.nproc < 1:
-        raise InputError(f"--nproc {args.nproc}: give a number of processes, 1 or more")
-    for flag, value in (("--iou-thr", args.iou_thr), ("--ignore-iof-thr", args.ignore_iof_thr)):
-        if not 0 <= value <= 1:
-            raise InputError(f"{flag} {value}: give a share from 0 to 1")
     if bool(args.compare) == (args.result is not None):
         raise InputError("give the predictions, --result FILE; or two of them, --compare A B")
     more = args.compare or args.slices is not None or args.report
@@ -132,10 +135,50 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("slices, reports and comparisons come from --engine ours; leave --engine out")
     if args.compare and (args.slices is not None or args.report):
         raise InputError("--compare goes without --slices and --report; run them for each result")
-    if args.worst < 0 or args.seed < 0:
-        raise InputError(f"--worst {args.worst} --seed {args.seed}: give numbers from 0")
-    if args.score_file and len(args.score_file) != (2 if args.compare else 1):
+    for flag, others in _BELONGING.items():
+        given = [other for other in others if getattr(args, other) is not None]
+        if given and getattr(args, flag.removeprefix("--")) is None:
+            raise InputError(f"--{given[0]} does nothing without {flag}; add it, or leave --{given[0]} out")
+    _check_numbers(args)
+    _check_score_files(args)
+    if args.slices:
+        from bdd100k_models.evaluation.slices import check_tags
+
+        check_tags(args.slices)
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    from bdd100k_models.errors import InputError
+
+    for flag, number in (("--nproc", args.nproc), ("--samples", args.samples)):
+        if number is not None and number < 1:
+            raise InputError(f"{flag} {number}: give a number from 1")
+    for flag, number in (("--worst", args.worst), ("--seed", args.seed)):
+        if number is not None and number < 0:
+            raise InputError(f"{flag} {number}: give a number from 0")
+    for flag, value in (("--iou-thr", args.iou_thr), ("--ignore-iof-thr", args.ignore_iof_thr)):
+        if not 0 <= value <= 1:
+            raise InputError(f"{flag} {value}: give a share from 0 to 1")
+    if args.confidence is not None and not 0 < args.confidence < 1:
+        raise InputError(f"--confidence {args.confidence}: give a share between 0 and 1")
+
+
+def _check_score_files(args: argparse.Namespace) -> None:
+    from bdd100k_models.errors import InputError
+    from bdd100k_models.evaluation.run import task_name
+    from bdd100k_models.paths import is_file
+
+    if not args.score_file:
+        return
+    if task_name(args.task) != "ins_seg" or any(is_file(result) for result in args.compare or [args.result]):
+        raise InputError("--score-file goes with folders of bitmasks of ins_seg; leave it out")
+    if len(args.score_file) != (2 if args.compare else 1):
         raise InputError("--score-file: give one file, or with --compare two: that of A and that of B")
+
+
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the arguments that were given; the others are left to the functions' own defaults."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _options(args: argparse.Namespace, place: int = 0) -> Options:
@@ -170,7 +213,7 @@ def _assess(args: argparse.Namespace) -> int:
     parts, notes = [], list(result.notes)
     table = result.table()
     if args.slices is not None:
-        tags = args.slices or _SLICES
+        tags = args.slices or tuple(TAGS)
         parts = slices.slice_scores(assessment, tags)
         notes += slices.slice_notes(tags, units)
         result = replace(result, extras={"slices": slices.slices_json(parts, units)})
@@ -182,7 +225,7 @@ def _assess(args: argparse.Namespace) -> int:
         from bdd100k_models.evaluation.report import Sources, write_report
 
         sources = Sources(args.gt, args.result, args.images, args.config)
-        page = write_report(args.report, assessment, parts, sources, worst=args.worst)
+        page = write_report(args.report, assessment, parts, sources, **_given(args, "worst"))
         print(f"report: {page}", file=sys.stderr)
     return 0
 
@@ -195,7 +238,7 @@ def _compare(args: argparse.Namespace) -> int:
     from bdd100k_models.formats.files import write_bytes
 
     first, second = (assess(args.task, args.gt, side, _options(args, place)) for place, side in enumerate(args.compare))
-    comparison = compare(first, second, samples=args.samples, seed=args.seed, confidence=args.confidence)
+    comparison = compare(first, second, **_given(args, "samples", "seed", "confidence"))
     content = strict_json(comparison.content())
     _show(args, comparison.notes, content if args.json else comparison.table())
     if args.out_file:

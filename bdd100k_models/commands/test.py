@@ -206,14 +206,15 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
     from bdd100k_models.engine.weights import find_weights
 
     images = _choose_images(task, args, config)
-    if args.eval is not None and images.label_file is None:
-        raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
+    if args.eval is not None:
+        check_labels(task, images)
     out_dir = args.format_dir or Path("work_dirs") / path.stem
     result_format = format_of(task, config, args.outputs)
     if args.eval is not None:
         assert images.label_file is not None
         scored = result_format.output_for(images.label_file)
         result_format = format_of(task, config, {*result_format.outputs, scored})
+        result_format.refuse_foreign((item.name for item in images.items), out_dir, scored)
     options = TestOptions(
         out_dir=out_dir,
         weights=distributed.on_main(lambda: find_weights(args.checkpoint, config)),
@@ -249,11 +250,27 @@ def _check_arguments(args: argparse.Namespace) -> None:
     if args.format_only and args.eval is not None:
         raise InputError("--format-only leaves out the scoring that --eval asks for; give one of them")
     if args.out is not None and (args.out.suffix not in (".pkl", ".pickle") or args.out.is_dir()):
-        raise InputError(f"--out {args.out}: a file .pkl of raw results; the folder of the official ones is --format-dir")
+        raise InputError(
+            f"--out {args.out}: a file .pkl of raw results; the folder of the official ones is --format-dir"
+        )
     if args.tracker is not None and args.task not in _MODELS_OF:
         raise InputError(f"--tracker is for {' and '.join(_MODELS_OF)}; leave it out for {args.task}")
     if args.workers is not None and args.workers < 0:
         raise InputError(f"--workers must be 0 or more, not {args.workers}")
+
+
+def check_labels(task: Task, images: ImageSet) -> None:
+    """Require labels with which predictions can be scored.
+
+    Raises:
+        InputError: There are none, or they are of a form that cannot hold what the task predicts.
+    """
+    from bdd100k_models.formats.coco import is_coco_file
+
+    if images.label_file is None:
+        raise InputError(f"--eval needs labels, and {images.source} has none; leave out --eval")
+    if task.name == "tagging" and is_coco_file(images.label_file):
+        raise InputError(f"{images.label_file}: COCO JSON holds no tags to score against; leave out --eval")
 
 
 def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> ImageSet:

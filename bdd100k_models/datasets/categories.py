@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bdd100k_models.formats.arrays import is_true
 from bdd100k_models.formats.scalabel import Label
 from bdd100k_models.tasks import IGNORED_MAPPING, NAME_MAPPING
 
@@ -26,4 +27,4 @@ def canonical_category(name: str | None) -> tuple[str | None, bool]:
 def is_ignored(label: Label) -> bool:
     """Tell whether a label is marked ``crowd`` or ``ignored``."""
     attributes = label.attributes or {}
-    return bool(attributes.get("crowd", False)) or bool(attributes.get("ignored", False))
+    return is_true(attributes.get("crowd", False)) or is_true(attributes.get("ignored", False))

@@ -6,25 +6,21 @@ labels; the work is spread over processes.
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-
-import cv2
 
 from bdd100k_models.datasets.check_compare import duplicates, mismatched_sizes, missing_frames, pair_findings
 from bdd100k_models.datasets.check_files import Inspection, Job, inspect
 from bdd100k_models.datasets.check_report import CheckReport, Finding, SplitReport, printable
 from bdd100k_models.datasets.images import IMAGE_SUFFIXES
 from bdd100k_models.errors import InputError, MissingFileError
+from bdd100k_models.formats.folders import entries_of, files_in, folders_in
+from bdd100k_models.paths import exists, is_dir
+from bdd100k_models.processes import cores, ordered_map
 from bdd100k_models.progress import ProgressBar
 from bdd100k_models.tasks import PUBLISHED_COUNTS, SPLITS, TASKS, Task, get_task
 
@@ -111,52 +107,47 @@ def check_data(
 
 
 def _look_around(root: Path, pairs: Iterable[tuple[Task, str]], quick: bool) -> _Found:
-    if not root.is_dir():
+    if not is_dir(root):
         raise MissingFileError(f"{root}: no such folder; name the one that holds images/ and labels/")
     found = _Found()
-    try:
-        for task, split in pairs:
-            folder = task.image_dir(split)
-            if folder not in found.pictures:
-                found.pictures[folder] = _pictures(root / folder, task.videos, found, folder)
-            for path in task.label_paths(split):
-                if (root / path).exists():
-                    found.labels[path, task.name] = jobs = list(_label_jobs(root / path, task, quick))
-                    if not jobs:
-                        found.findings.append(Finding("labels", path, "this folder holds no labels"))
-    except OSError as error:
-        raise MissingFileError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions") from None
+    for task, split in pairs:
+        folder = task.image_dir(split)
+        if folder not in found.pictures:
+            found.pictures[folder] = _pictures(root / folder, task.videos, found, folder)
+        for path in task.label_paths(split):
+            if exists(root / path):
+                found.labels[path, task.name] = jobs = list(_label_jobs(root, path, task, quick))
+                if not jobs:
+                    found.findings.append(Finding("labels", path, "this folder holds no labels"))
     return found
 
 
 def _pictures(folder: Path, videos: bool, found: _Found, where: str) -> list[str]:
     """Return the names of all pictures of a folder, sorted; remark on files that are none."""
-    if not folder.is_dir():
+    if not is_dir(folder):
         return []
     names: list[str] = []
     others: list[str] = []
-    folders = sorted(path for path in folder.iterdir() if path.is_dir()) if videos else [folder]
-    for part in folders:
-        for entry in os.scandir(part):
-            name = f"{part.name}/{entry.name}" if videos else entry.name
-            # a hidden file beside a picture is what archivers of macOS leave behind
-            usable = entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
-            (names if usable else others).append(name)
+    for part in folders_in(folder) if videos else [folder]:
+        pictures = {path.name for path in files_in(part, "") if path.suffix.lower() in IMAGE_SUFFIXES}
+        for file in entries_of(part):
+            name = f"{part.name}/{file}" if videos else file
+            (names if file in pictures else others).append(name)
     if others:
         found.findings.append(Finding("stray", where, "not pictures, and not used", tuple(sorted(others))))
     return sorted(names)
 
 
-def _label_jobs(path: Path, task: Task, quick: bool) -> Iterator[Job]:
-    """Yield what there is to look into of one form of a split's labels."""
-    if path.is_file():
-        yield Job("frames", path, task.name)
+def _label_jobs(root: Path, path: str, task: Task, quick: bool) -> Iterator[Job]:
+    """Yield what there is to look into of one form of a split's labels, which is at ``path`` below the root."""
+    place = root / path
+    if not is_dir(place):
+        yield Job("frames", place, task.name)
         return
-    files = sorted(path.glob("*/*.png") if task.videos else path.glob("*.png"))
-    kind = "bitmask" if "bitmasks" in path.parts else "mask"
-    for file in files:
-        yield Job(kind, file, task.name, quick)  # type: ignore[arg-type]  # one of the two
-    for file in sorted(path.glob("*.json")):
+    for folder in folders_in(place) if task.videos else [place]:
+        for file in files_in(folder, ".png"):
+            yield Job("bitmask" if "bitmasks" in Path(path).parts else "mask", file, task.name, quick)
+    for file in files_in(place, ".json"):
         yield Job("frames", file, task.name)
 
 
@@ -165,32 +156,12 @@ def _inspect_all(root: Path, found: _Found, quick: bool, nproc: int | None) -> N
     # large files first, so that no process is left alone with them at the end
     labels = [job for group in found.labels.values() for job in group]
     jobs = [job for job in labels if job.kind == "frames"] + jobs + [job for job in labels if job.kind != "frames"]
-    count = min(nproc or _cores(), max(1, len(jobs) // _LEAST_A_PROCESS))
-    with ProgressBar(len(jobs), "checking", unit="files") as bar, _mapper(count) as run:
+    count = min(nproc or cores(), max(1, len(jobs) // _LEAST_A_PROCESS))
+    killed = InputError("a process that checks was killed, perhaps for want of memory; set a lower --nproc")
+    with ProgressBar(len(jobs), "checking", unit="files") as bar, ordered_map(count, _CHUNK, killed) as run:
         for job, inspection in zip(jobs, run(inspect, jobs), strict=True):
             found.inspections[job] = inspection
             bar.advance()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _mapper(nproc: int) -> Iterator[Callable[[Callable[[Job], Inspection], Iterable[Job]], Iterable[Inspection]]]:
-    """Yield a ``map`` that keeps the order, in this process or in several."""
-    if nproc == 1:
-        yield map
-        return
-    # forked children of a process that runs threads can hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(nproc, context, initializer=cv2.setNumThreads, initargs=(1,))
-    try:
-        yield partial(pool.map, chunksize=_CHUNK)
-    except BrokenProcessPool:
-        raise InputError("a process that checks was killed, perhaps for want of memory; set a lower --nproc") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _split_report(task: Task, split: str, found: _Found) -> SplitReport:

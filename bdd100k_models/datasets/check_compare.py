@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from bdd100k_models.datasets.check_report import Finding
+from bdd100k_models.datasets.video_images import frame_index
 
 Size = tuple[int, int]
 
@@ -84,8 +84,9 @@ def missing_frames(folders: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
     for folder, names in folders.items():
         numbers: dict[str, list[int]] = defaultdict(list)
         for name in names:
-            if match := re.fullmatch(r"([^/]+)/.*?(\d+)\.\w+", name):
-                numbers[match[1]].append(int(match[2]))
+            video, _, file = name.partition("/")
+            if (index := frame_index(file)) is not None:
+                numbers[video].append(index + 1)
         for video, found in numbers.items():
             first, last, where = min(found), max(found), f"{folder}/{video}"
             if lost := sorted(set(range(first, last + 1)) - set(found)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,18 +14,21 @@ import numpy.typing as npt
 from kornia_rs import io as rust
 from PIL import Image
 
-from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.images import open_image, remarks_on
 from bdd100k_models.datasets.video_images import frames_by_video
 from bdd100k_models.errors import ImageError, LabelError, MissingFileError
+from bdd100k_models.evaluation.config import default_config
 from bdd100k_models.formats.bitmask import check_classes, read_mask, read_packed, unpack
 from bdd100k_models.formats.rle import decode_runs
-from bdd100k_models.formats.scalabel import Frame, Label
+from bdd100k_models.formats.scalabel import Frame, Label, Poly2D
 from bdd100k_models.formats.stream import stream_frames
 from bdd100k_models.tasks import IMAGE_SIZE, JOINTS, TAGS, TASKS
 
-#: Tasks that refuse labels of categories which they do not know; the others leave them out, as the official tool does.
-_STRICT = frozenset({"det", "ins_seg", "pose", "mot", "mots"})
+#: What each task's evaluation counts, and which categories it refuses.
+_EVALUATIONS = {name: default_config(task) for name, task in TASKS.items()}
+
+#: Tasks whose polygons become masks.
+_PAINTED = frozenset({"ins_seg", "sem_seg", "drivable", "pan_seg"})
 
 #: What Pillow calls the pixels of labels.
 _MODES = {"mask": ("L", "P"), "bitmask": ("RGBA",)}
@@ -123,18 +126,17 @@ def _inspect_mask(job: Job) -> Inspection:
     highest = int(packed.view(np.uint8).reshape(*size, 4)[..., 2].max(initial=0))
     if highest > count:
         return Inspection((("classes", f"category {highest}; the categories are 1 to {count}"),), size)
-    if twice := _ids_of_two_categories(packed):
-        return Inspection((("classes", f"object {twice[0]} has pixels of different categories"),), size)
+    if twice := _ids_of_two_objects(packed):
+        return Inspection((("classes", f"object {twice[0]} has pixels of different categories or attributes"),), size)
     return Inspection(size=size)
 
 
-def _ids_of_two_categories(packed: npt.NDArray[np.uint32]) -> list[int]:
-    """Return the objects of a bitmask whose pixels are of more than one category."""
+def _ids_of_two_objects(packed: npt.NDArray[np.uint32]) -> list[int]:
+    """Return the ids of a bitmask whose pixels are of more than one category, or sum of attributes."""
     flat = packed.ravel()
     begins = np.flatnonzero(flat[1:] != flat[:-1]) + 1  # of runs, which are few, as sorting all pixels would take long
-    found = unpack(flat[np.concatenate([[0], begins])[: len(flat)]])
-    pairs = np.unique(np.stack([found.ids, found.category]), axis=1)
-    ids, counts = np.unique(pairs[0], return_counts=True)
+    found = unpack(np.unique(flat[np.concatenate([[0], begins])[: len(flat)]]))
+    ids, counts = np.unique(found.ids, return_counts=True)
     return [int(number) for number in ids[(counts > 1) & (ids > 0)]]
 
 
@@ -196,10 +198,8 @@ def _frame_problems(frame: Frame, task: str) -> Iterator[tuple[str, str]]:
 
 
 def _label_problems(label: Label, task: str) -> Iterator[str]:
-    if task in _STRICT:
-        category, _ = canonical_category(label.category)
-        if category not in TASKS[task].categories:
-            yield f"unknown category {label.category!r}"
+    if _EVALUATIONS[task].meaning(label.category) is None:
+        yield f"unknown category {label.category!r}"
     box = label.box2d
     if box is not None and (box.x2 < box.x1 or box.y2 < box.y1):
         yield f"the box ends before it begins ({box.x1:g}, {box.y1:g}, {box.x2:g}, {box.y2:g})"
@@ -210,8 +210,20 @@ def _label_problems(label: Label, task: str) -> Iterator[str]:
             decode_runs(label.rle, "the mask")
         except LabelError as error:
             yield str(error)
+    elif label.poly2d and task in _PAINTED:
+        yield from _polygon_problems(label.poly2d)
     if task == "pose" and label.graph is not None and len(label.graph.nodes) != len(JOINTS):
         yield f"{len(label.graph.nodes)} joints instead of {len(JOINTS)}"
+
+
+def _polygon_problems(polygons: Sequence[Poly2D]) -> Iterator[str]:
+    from bdd100k_models.formats.polygons import check_polygon  # matplotlib takes its time
+
+    for polygon in polygons:
+        try:
+            check_polygon(polygon, "the mask")
+        except LabelError as error:
+            yield str(error)
 
 
 def _other_size(width: int, height: int) -> str:

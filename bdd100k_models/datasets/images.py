@@ -16,7 +16,9 @@ from PIL import Image, UnidentifiedImageError
 
 from bdd100k_models.errors import ImageError, InputError, MissingFileError
 from bdd100k_models.formats.coco import load_any_frames
+from bdd100k_models.formats.folders import files_in, holds_json
 from bdd100k_models.formats.scalabel import frames_by_name
+from bdd100k_models.paths import exists, is_dir
 from bdd100k_models.tasks import IMAGE_SIZE, SPLITS, Task
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -31,12 +33,14 @@ class ImageItem:
         path: Its file.
         video: The video it is a frame of, if any.
         position: Its place in the video, from 0.
+        frame_index: What files of labels and results call it (``frameIndex``): the place in the video as it was filmed.
     """
 
     name: str
     path: Path
     video: str | None = None
     position: int = 0
+    frame_index: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,13 @@ def find_data_root(given: str | os.PathLike[str] | None, configured: str | None 
     if given is not None or "BDD100K_ROOT" in os.environ:
         origin = "--data-root" if given is not None else "BDD100K_ROOT"
         root = Path(given if given is not None else os.environ["BDD100K_ROOT"])
-        if not root.is_dir():
+        if not is_dir(root):
             raise MissingFileError(f"{root}: no such folder ({origin}); name the folder that holds images/ and labels/")
         return root
     candidates = [Path(configured)] if configured else []
     candidates += [Path("data/bdd100k"), Path("../data/bdd100k")]
     for candidate in candidates:
-        if candidate.is_dir():
+        if is_dir(candidate):
             return candidate
     raise MissingFileError(
         "the data set was not found at data/bdd100k; name its folder with --data-root ROOT or BDD100K_ROOT, "
@@ -89,11 +93,9 @@ def images_of_folder(folder: Path) -> ImageSet:
     Raises:
         MissingFileError: There is no such folder, or no image in it.
     """
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise MissingFileError(f"{folder}: no such folder of images")
-    paths = [
-        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    ]
+    paths = [path for path in files_in(folder, "") if path.suffix.lower() in IMAGE_SUFFIXES]
     if not paths:
         raise MissingFileError(f"{folder}: no images in this folder ({', '.join(IMAGE_SUFFIXES)} are looked for)")
     paths.sort(key=lambda path: by_number(path.name))
@@ -112,10 +114,10 @@ def images_of_labels(label_file: Path, image_dir: Path) -> ImageSet:
         MissingFileError: The label file is not there.
         LabelError: It is broken, or names an image twice.
     """
-    if label_file.is_dir() and not any(label_file.glob("*.json")):
-        names = [path.with_suffix(".jpg").name for path in sorted(label_file.glob("*.png"))]
-    else:
+    if holds_json(label_file):
         names = list(frames_by_name(load_any_frames(label_file), str(label_file)))
+    else:
+        names = [path.with_suffix(".jpg").name for path in files_in(label_file, ".png")]
     items = tuple(ImageItem(name, image_dir / name) for name in names)
     if not items:
         raise InputError(f"{label_file}: holds no frames; check that it is the label file of the split")
@@ -124,7 +126,7 @@ def images_of_labels(label_file: Path, image_dir: Path) -> ImageSet:
 
 def find_labels(task: Task, data_root: Path, split: str) -> Path | None:
     """Return the labels of a split: the first of their forms that is there, or None."""
-    return next((data_root / path for path in task.label_paths(split) if (data_root / path).exists()), None)
+    return next((data_root / path for path in task.label_paths(split) if exists(data_root / path)), None)
 
 
 def find_labels_in_any_form(task: Task, named: Path, data_root: Path) -> Path:
@@ -133,7 +135,7 @@ def find_labels_in_any_form(task: Task, named: Path, data_root: Path) -> Path:
     Raises:
         MissingFileError: There are none.
     """
-    if named.exists():
+    if exists(named):
         return named
     for split in SPLITS:
         forms = [data_root / path for path in task.label_paths(split)]
@@ -170,7 +172,7 @@ def split_images(task: Task, data_root: Path, split: str) -> Path:
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
     image_dir = data_root / task.image_dir(split)
-    if image_dir.is_dir():
+    if is_dir(image_dir):
         return image_dir
     if find_labels(task, data_root, split) is not None:
         raise MissingFileError(f"{image_dir}: no such folder; download the images, or name the right --data-root")

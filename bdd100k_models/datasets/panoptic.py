@@ -14,11 +14,9 @@ from mmengine.registry import DATASETS, TRANSFORMS
 
 from bdd100k_models.datasets.instances import add_instances
 from bdd100k_models.datasets.segments import SegmentDataset, load_segments
+from bdd100k_models.formats.bitmask import NO_CLASS
 from bdd100k_models.formats.results.panoptic import MODEL_CATEGORIES, THINGS
 from bdd100k_models.tasks import PALETTE, TASKS
-
-#: The value of pixels that no class is trained on.
-IGNORED = 255
 
 
 @DATASETS.register_module()
@@ -60,7 +58,7 @@ class LoadPanopticLabels(BaseTransform):  # type: ignore[misc]
         if not segments and results.get("skip_empty"):
             return None
         classes = [MODEL_CATEGORIES.index(task.categories[segment.category]) for segment in segments]
-        seg_map = np.full(size, IGNORED, np.uint8)
+        seg_map = np.full(size, NO_CLASS, np.uint8)
         for segment, class_index in zip(segments, classes, strict=True):
             seg_map[segment.mask] = class_index
         things = [place for place, class_index in enumerate(classes) if class_index < THINGS]

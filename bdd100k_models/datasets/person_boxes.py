@@ -13,12 +13,14 @@ from bdd100k_models.datasets.categories import canonical_category, is_ignored
 from bdd100k_models.datasets.joints import FLIP_INDICES
 from bdd100k_models.errors import LabelError, MissingFileError
 from bdd100k_models.formats.coco import is_coco_file, load_any_frames
+from bdd100k_models.formats.folders import files_in
+from bdd100k_models.formats.graphs import VISIBILITY
 from bdd100k_models.formats.scalabel import Frame, Label
+from bdd100k_models.paths import exists, is_file
 from bdd100k_models.tasks import IMAGE_SIZE
 
 _PERSON_ID = 1  # of lists of detections: other categories are left out, as the original did
 _NAME_IDS = "give each entry its file_name, or to `test` the COCO JSON with the ids (--box-images FILE)"
-_LABELLED = ("V", "N")  # joints that are seen, or hidden but labelled
 
 
 class PersonBox(NamedTuple):
@@ -69,9 +71,9 @@ def read_person_boxes(path: Path, names: Sequence[str], names_file: Path | None 
         MissingFileError: A file is not there.
         LabelError: A file breaks its format, or is about other images.
     """
-    if not path.exists():
+    if not exists(path):
         raise MissingFileError(f"{path}: no such file of person boxes (--boxes)")
-    if path.is_file() and _is_detection_list(path):
+    if is_file(path) and _is_detection_list(path):
         boxes = _boxes_of_detections(path, names, names_file)
     else:
         boxes = boxes_of_frames(load_any_frames(path))
@@ -120,7 +122,7 @@ def label_box(label: Label, size: tuple[int, int]) -> PersonBox | None:
     box, graph = label.box2d, label.graph
     if box is None or graph is None or not _is_pedestrian(label):
         return None
-    if not any(node.visibility in _LABELLED for node in graph.nodes):
+    if not any(node.visibility in VISIBILITY for node in graph.nodes):
         return None
     height, width = size
     corners = max(box.x1, 0.0), max(box.y1, 0.0), min(box.x2, width - 1.0), min(box.y2, height - 1.0)
@@ -129,11 +131,13 @@ def label_box(label: Label, size: tuple[int, int]) -> PersonBox | None:
 
 def _is_detection_list(path: Path) -> bool:
     """Tell whether a file is a list whose first entry has an ``image_id``."""
-    with path.open("rb") as file:
-        if not file.read(64).lstrip().startswith(b"["):
-            return False
     try:
+        with path.open("rb") as file:
+            if not file.read(64).lstrip().startswith(b"["):
+                return False
         entries = msgspec.json.decode(path.read_bytes(), type=list[dict[str, msgspec.Raw]])
+    except OSError as error:
+        raise LabelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except msgspec.DecodeError:
         return False
     return bool(entries) and "image_id" in entries[0]
@@ -170,11 +174,11 @@ def _names_by_id(
 ) -> Mapping[int | str, str]:
     """Return the image that each id of a list of detections means."""
     if names_file is not None:
-        if not names_file.exists():
+        if not exists(names_file):
             raise MissingFileError(f"{names_file}: no such file of image ids (--box-images)")
         return _read_ids(names_file)
     wanted = {detection.image_id for detection in detections}
-    for candidate in sorted(path.parent.glob("*cocofmt.json")):
+    for candidate in files_in(path.parent, "cocofmt.json"):
         ids = _read_ids(candidate) if is_coco_file(candidate) else {}
         if wanted <= ids.keys() and (not names or set(names) & set(ids.values())):
             return ids

@@ -16,12 +16,11 @@ from bdd100k_models.datasets.joints import pose_metainfo
 from bdd100k_models.datasets.person_boxes import PersonBox, boxes_of_frames, label_box, read_person_boxes
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.coco import load_any_frames
+from bdd100k_models.formats.graphs import LABELLED, VISIBILITY
 from bdd100k_models.formats.scalabel import Frame, Graph
 from bdd100k_models.runtime.people import box_problem
 from bdd100k_models.tasks import IMAGE_SIZE, JOINTS, TASKS
 
-_VISIBLE: Mapping[str | None, float] = {"V": 1.0, "N": 1.0}
-_KEYPOINTS = "Pose2D"  # the beginning of the type of graphs whose joints are labelled
 #: What transforms read of the joints beside those of a person.
 _META_KEYS = ("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "flip_indices", "skeleton_links")
 
@@ -137,7 +136,7 @@ def read_joints(graph: Graph, where: str) -> tuple[npt.NDArray[np.float32], npt.
         LabelError: A node's category is no joint, or two are the same.
     """
     points, visible = np.zeros((len(JOINTS), 2), np.float32), np.zeros(len(JOINTS), np.float32)
-    labelled = (graph.type or _KEYPOINTS).startswith(_KEYPOINTS)
+    labelled = (graph.type or LABELLED).startswith(LABELLED)
     seen = set()
     for node in graph.nodes:
         if node.category not in JOINTS or node.category in seen:
@@ -146,5 +145,5 @@ def read_joints(graph: Graph, where: str) -> tuple[npt.NDArray[np.float32], npt.
         seen.add(node.category)
         joint = JOINTS.index(node.category)
         points[joint] = node.location
-        visible[joint] = _VISIBLE.get(node.visibility, 0.0) if labelled else 0.0
+        visible[joint] = labelled and node.visibility in VISIBILITY
     return points, visible

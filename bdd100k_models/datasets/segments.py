@@ -19,6 +19,7 @@ from bdd100k_models.formats import rle
 from bdd100k_models.formats.arrays import Flags, is_true
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import is_coco_file, load_any_frames
+from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.polygons import paint_polygons
 from bdd100k_models.formats.scalabel import RLE, ImageSize, Poly2D
 from bdd100k_models.formats.stream import stream_frames
@@ -142,7 +143,7 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
 
 def _list_images(labels: Path, folder: Path) -> Iterator[tuple[str, tuple[int, int], Path, bytes | None, bool | None]]:
     """Yield name, size, label file, labels as text, and whether there are any, of each image."""
-    if labels.is_dir() and not any(labels.glob("*.json")):
+    if not holds_json(labels):
         for item in images_of_labels(labels, folder).items:
             yield item.name, IMAGE_SIZE, labels / Path(item.name).with_suffix(".png"), None, None
         return

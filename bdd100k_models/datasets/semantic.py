@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,10 @@ from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_la
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import NO_CLASS, check_classes, read_mask
+from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.polygons import paint_polygons
 from bdd100k_models.formats.scalabel import Frame, load_frames
 from bdd100k_models.tasks import TASKS, Task
-
-#: The value of pixels that no class is trained on.
-IGNORED = NO_CLASS
 
 
 class _SemanticDataset(BaseDataset):  # type: ignore[misc]
@@ -47,7 +46,7 @@ class _SemanticDataset(BaseDataset):  # type: ignore[misc]
         folder = Path(self.data_prefix["img"])
         # the metric reads the same file again
         self._metainfo |= {"ann_file": str(labels), "image_dir": str(folder)}
-        if labels.is_dir() and not any(labels.glob("*.json")):
+        if not holds_json(labels):
             items = images_of_labels(labels, folder).items
             return [
                 {"img_path": str(item.path), "seg_map_path": str(labels / Path(item.name).with_suffix(".png"))}
@@ -121,7 +120,7 @@ def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> 
     conversion. What no label covers is background where the task has such a class, and 255 otherwise.
 
     Args:
-        frame: The frame; each label has ``rle`` or ``poly2d``.
+        frame: The frame; of a label with both ``rle`` and ``poly2d`` the former counts.
         task: The task.
         size: Height and width of the image in pixels.
         where: The label file, for errors.
@@ -133,18 +132,21 @@ def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> 
         LabelError: A mask is malformed or has another size than the image, or a polygon is malformed.
     """
     names = task.categories
-    fill = names.index("background") if "background" in names else IGNORED
     place = f"{where}: frame {frame.name}"
-    labels = [label for label in frame.labels or () if label.category in names]
     if frame.size is not None and (frame.size.height, frame.size.width) != size:
         raise LabelError(
             f"{place}: size is {frame.size.height}x{frame.size.width} (height x width), but the image has "
             f"{size[0]}x{size[1]}; take the labels of this image"
         )
-    masks = [(names.index(str(label.category)), label.rle) for label in labels if label.rle is not None]
-    polygons = [(names.index(str(label.category)), label.poly2d) for label in labels if label.poly2d is not None]
-    classes = rle.decode_labels(masks, size, fill, place)
-    if polygons:
-        painted = paint_polygons(polygons, size, -1, place)
-        classes = np.where(painted >= 0, painted, classes).astype(np.uint8)
+    classes = np.full(size, names.index("background") if "background" in names else NO_CLASS, np.uint8)
+    labels = [label for label in frame.labels or () if label.category in names]
+    for coded, group in groupby(labels, key=lambda label: label.rle is not None):
+        regions = [(names.index(str(label.category)), label) for label in group]
+        if coded:
+            masks = [(value, label.rle) for value, label in regions if label.rle is not None]
+            painted = rle.decode_labels(masks, size, NO_CLASS, place)
+        else:
+            polygons = [(value, label.poly2d or ()) for value, label in regions]
+            painted = paint_polygons(polygons, size, NO_CLASS, place).astype(np.uint8)
+        np.copyto(classes, painted, where=painted != NO_CLASS)
     return classes

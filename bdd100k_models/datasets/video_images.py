@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bdd100k_models.datasets.images import ImageItem, ImageSet, find_labels, images_of_folder, split_images
 from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.formats.folders import files_in, folders_in
 from bdd100k_models.formats.scalabel import Frame, load_frames
+from bdd100k_models.paths import is_dir
 from bdd100k_models.tasks import IMAGE_SIZE, Task
 
 
@@ -32,12 +35,13 @@ def videos_of_folder(folder: Path, expected_size: tuple[int, int] | None = None)
     Raises:
         MissingFileError: There is no such folder, or no picture in it or in one of its sub-folders.
     """
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise MissingFileError(f"{folder}: no such folder of images")
-    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     items: list[ImageItem] = []
-    for video in folders or [folder]:
-        items += _frames(video.name or "video", [item.path for item in images_of_folder(video).items])
+    for video in folders_in(folder) or [folder]:
+        paths = [item.path for item in images_of_folder(video).items]
+        first = frame_index(paths[0].name) or 0
+        items += _frames(video.name or "video", paths, range(first, first + len(paths)))
     return ImageSet(tuple(items), None, expected_size, str(folder))
 
 
@@ -48,17 +52,19 @@ def videos_of_labels(labels: Path, image_dir: Path) -> ImageSet:
 
     Raises:
         MissingFileError: There is nothing at ``labels``.
-        LabelError: See :func:`frames_by_video`.
+        LabelError: See :func:`frames_by_video`; or the name of a bitmask does not tell which frame it is.
     """
     items: list[ImageItem] = []
-    bitmasks = sorted(path for path in labels.iterdir() if path.is_dir()) if labels.is_dir() else []
-    if bitmasks:
-        for folder in bitmasks:
-            names = [path.with_suffix(".jpg").name for path in sorted(folder.glob("*.png"))]
-            items += _frames(folder.name, [image_dir / folder.name / name for name in names])
+    if folders := folders_in(labels) if is_dir(labels) else []:
+        for folder in folders:
+            files = files_in(folder, ".png")
+            paths = [image_dir / folder.name / file.with_suffix(".jpg").name for file in files]
+            items += _frames(folder.name, paths, map(frame_index_of, files))
     else:
         for video, frames in frames_by_video(load_frames(labels), str(labels)).items():
-            items += _frames(video, [_frame_path(image_dir, video, frame.name) for frame in frames])
+            # labels name frames with or without their video's folder
+            paths = [image_dir / video / Path(frame.name).name for frame in frames]
+            items += _frames(video, paths, (frame.frameIndex or 0 for frame in frames))
     if not items:
         raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
     return ImageSet(tuple(items), labels, IMAGE_SIZE, str(labels))
@@ -109,10 +115,29 @@ def _check_tracks(frame: Frame, where: str) -> None:
         raise LabelError(f"{where}: frame {frame.name}: track {twice} is there twice; a track is once in a frame")
 
 
-def _frames(video: str, paths: Iterable[Path]) -> list[ImageItem]:
-    return [ImageItem(f"{video}/{path.name}", path, video, position) for position, path in enumerate(paths)]
+def frame_index(name: str) -> int | None:
+    """Return which frame of its video a file is by its name, from 0; None where the name does not tell.
+
+    The files of the data set are called ``VIDEO-0000001.jpg`` and so on.
+    """
+    match = re.search(r"-(\d{1,7})\.\w+$", name)
+    return max(int(match[1]) - 1, 0) if match else None
 
 
-def _frame_path(image_dir: Path, video: str, name: str) -> Path:
-    """Return a frame's file; labels name frames with or without their video's folder."""
-    return image_dir / video / Path(name).name
+def frame_index_of(bitmask: Path) -> int:
+    """Return which frame of its video a bitmask is of, from 0.
+
+    Raises:
+        LabelError: Its name does not tell.
+    """
+    index = frame_index(bitmask.name)
+    if index is None:
+        raise LabelError(f"{bitmask}: the name does not tell which frame this is; call the first VIDEO-0000001.png")
+    return index
+
+
+def _frames(video: str, paths: Iterable[Path], indices: Iterable[int]) -> list[ImageItem]:
+    places = zip(paths, indices, strict=True)
+    return [
+        ImageItem(f"{video}/{path.name}", path, video, position, index) for position, (path, index) in enumerate(places)
+    ]

@@ -16,12 +16,14 @@ from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.detection import instances_of_frame
 from bdd100k_models.datasets.images import find_labels_in_any_form
 from bdd100k_models.datasets.segments import check_size
-from bdd100k_models.datasets.video_images import frames_by_video
+from bdd100k_models.datasets.video_images import frame_index_of, frames_by_video
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
+from bdd100k_models.formats.folders import files_in, folders_in
 from bdd100k_models.formats.rle import decode_runs, encode_labels
 from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames
+from bdd100k_models.paths import is_dir
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS, get_task
 
 Record = dict[str, Any]
@@ -47,7 +49,8 @@ def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     Raises:
         MissingFileError: There are no labels.
         LabelError: They hold no frames, name an unknown category, or break the order of frames or tracks
-            (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`).
+            (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`); or the name of a bitmask does not tell
+            which frame it is.
     """
     label_of = {name: index for index, name in enumerate(classes)}
     videos: list[list[Record]] = []
@@ -91,7 +94,7 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     label_of = {name: index for index, name in enumerate(classes)}
     elsewhere = set(TASKS["det"].categories) - label_of.keys()
     videos = []
-    source = _bitmask_frames(labels) if _has_bitmasks(labels) else load_any_frames(labels)
+    source = _bitmask_frames(files_in(labels, ".png")) if _has_bitmasks(labels) else load_any_frames(labels)
     for count, frame in enumerate(source):
         frame.labels = [label for label in frame.labels or () if canonical_category(label.category)[0] not in elsewhere]
         numbers = {str(label.id): number for number, label in enumerate(frame.labels, 1)}
@@ -102,26 +105,25 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
 
 
 def _has_folders(labels: Path) -> bool:
-    return labels.is_dir() and any(path.is_dir() for path in labels.iterdir())
+    return is_dir(labels) and bool(folders_in(labels))
 
 
 def _has_bitmasks(labels: Path) -> bool:
-    return labels.is_dir() and any(labels.glob("*.png"))
+    return is_dir(labels) and bool(files_in(labels, ".png"))
 
 
 def _bitmask_videos(labels: Path) -> Iterator[Frame]:
-    for folder in sorted(path for path in labels.iterdir() if path.is_dir()):
-        for frame in _bitmask_frames(folder):
-            frame.videoName = folder.name
-            # the files of the data set count from 1
-            frame.frameIndex = int(frame.name.removesuffix(".jpg").rpartition("-")[2]) - 1
+    for folder in folders_in(labels):
+        files = files_in(folder, ".png")
+        for path, frame in zip(files, _bitmask_frames(files), strict=True):
+            frame.videoName, frame.frameIndex = folder.name, frame_index_of(path)
             yield frame
 
 
-def _bitmask_frames(folder: Path) -> Iterator[Frame]:
-    """Read a folder of bitmasks as frames with run lengths; a pixel of each object tells what it is."""
+def _bitmask_frames(files: Iterable[Path]) -> Iterator[Frame]:
+    """Read bitmasks as frames with run lengths; a pixel of each object tells what it is."""
     names = {number: name for name, number in TASKS["mots"].category_ids.items()}
-    for path in sorted(folder.glob("*.png")):
+    for path in files:
         bitmask = read_bitmask(path)
         height, width = bitmask.ids.shape
         present, first = np.unique(bitmask.ids, return_index=True)
@@ -224,9 +226,15 @@ class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[m
             MissingFileError: There are no labels.
             LabelError: See :func:`read_videos`.
         """
-        # the metric reads the same files again
-        self._metainfo |= {"ann_file": str(self.ann_file), "image_dir": str(self.data_prefix["img"])}
-        videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), self._metainfo["classes"])
+        folder = Path(self.data_prefix["img"])
+        videos = read_videos(Path(self.ann_file), folder, self._metainfo["classes"])
+        indices = {
+            Path(record["img_path"]).relative_to(folder).as_posix(): record["frame_index"]
+            for records in videos
+            for record in records
+        }
+        # the metric reads the same files again, and calls frames as they do
+        self._metainfo |= {"ann_file": str(self.ann_file), "image_dir": str(folder), "frame_indices": indices}
         return [
             {"video_id": number, "video_length": len(records), "images": records}
             for number, records in enumerate(videos)

@@ -86,6 +86,7 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
             raise ConfigError("val_evaluator: there is no label file to score against; set val_evaluator.ann_file")
         output = get_format(self.task, settings=self.settings).output_for(Path(truth))
         result_format = get_format(self.task, [output], self.settings)
+        result_format.frame_indices = (self.dataset_meta or {}).get("frame_indices", {})
         samples: dict[str, list[Any]] = {}
         for name, record in results:
             samples.setdefault(name, []).append(record)

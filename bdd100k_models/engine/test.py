@@ -219,6 +219,7 @@ def _merge(
     shards: Shards, identity: RunIdentity, images: ImageSet, result_format: ResultFormat, options: TestOptions
 ) -> TestReport:
     names = [item.name for item in images.items]
+    result_format.frame_indices = {item.name: item.frame_index for item in images.items if item.video is not None}
     problems: list[Problem] = []
     if options.raw_file is not None:
         result_format.write_pickle(shards.records(result_format.record_type, names, []), options.raw_file)

@@ -19,7 +19,7 @@ import msgspec.yaml
 
 from bdd100k_models.errors import ConfigError, MissingFileError
 from bdd100k_models.formats.scalabel import ImageSize
-from bdd100k_models.tasks import IGNORED_MAPPING, IMAGE_SIZE, NAME_MAPPING, SUPER_CATEGORIES, TAGS, TASKS, Task
+from bdd100k_models.tasks import IGNORED_MAPPING, IMAGE_SIZE, NAME_MAPPING, SUPER_CATEGORIES, TAGS, TASKS, THINGS, Task
 
 #: The category that ignored labels get under ``ignored_as_class``.
 IGNORED = "ignored"
@@ -40,9 +40,6 @@ POSE_SIGMAS = (
     *(0.087, 0.089, 0.107, 0.087, 0.089, 0.062, 0.062, 0.062, 0.062),
 )
 
-#: Kinds of stuff stand first among the panoptic categories.
-_STUFF_KINDS = 30
-
 
 @dataclass(frozen=True)
 class Options:
@@ -55,7 +52,8 @@ class Options:
         processes: Worker processes where a task uses them; detection needs one. The official tool's own number (at
             most four) for that, and one for ours, by default.
         score_file: Scores of instance masks, beside a folder of bitmasks.
-        coco_truth: Take a COCO conversion as ground truth too, which the official tool does not.
+        coco_truth: Take a COCO conversion as ground truth too, which the official tool does not; of tasks of single
+            images but tagging, since it holds neither videos nor tags.
         hota: Add HOTA to the scores of a tracking task, which the official tool does not have.
     """
 
@@ -171,7 +169,7 @@ def default_config(task: Task | str) -> EvalConfig:
     if name == "pose":
         return EvalConfig(categories, {}, None, image_size=IMAGE_SIZE, sigmas=POSE_SIGMAS)
     if name == "pan_seg":
-        things = frozenset(categories[_STUFF_KINDS:])
+        things = frozenset(THINGS)
         return EvalConfig(categories, {}, None, remove_ignored=True, things=things, image_size=IMAGE_SIZE)
     if name == "drivable":  # what is not drivable is no category of the official evaluation
         return EvalConfig(categories[:-1], {}, None, remove_ignored=True, image_size=IMAGE_SIZE)

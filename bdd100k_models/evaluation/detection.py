@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from bdd100k_models.evaluation.boxes import chunk_bounds, find_candidates, pair_
 from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.names import unknown_category
+from bdd100k_models.evaluation.pairing import foreign_frames, pair_keys
 from bdd100k_models.evaluation.parts import BACKGROUND, Assessment, Confusion, CurveParts, Units
 from bdd100k_models.evaluation.precision import precision_scores, zero_scores
 from bdd100k_models.evaluation.result import Result
@@ -100,22 +100,15 @@ class DetectionEvaluator:
 
     def _pair(self, truth: BoxTable, predictions: BoxTable) -> tuple[list[str], Ints]:
         """Return a key for each true frame, and each predicted frame's true frame or -1."""
-        repeated = any(len(set(table.names)) < len(table.names) for table in (truth, predictions))
-        by_video = repeated and all(all(table.videos) for table in (truth, predictions))
-        keys = [_keys(table, by_video) for table in (truth, predictions)]
-        for table, names in zip((truth, predictions), keys, strict=True):
-            _refuse_repeated(table, names)
-        for index, name in enumerate(keys[0]):
+        true_keys, result_keys = pair_keys(truth, predictions)
+        for index, name in enumerate(true_keys):
             if name in self._seen:
                 raise LabelError(f"{truth.files[index]}: frame {name} was processed before; give each image once")
-        position = {name: index for index, name in enumerate(keys[0])}
-        image_of_frame = np.array([position.get(name, -1) for name in keys[1]], dtype=np.int64)
-        if keys[0] and keys[1] and (image_of_frame < 0).all():
-            raise LabelError(
-                f"{predictions.source}: none of its {len(keys[1])} frames (the first is {keys[1][0]}) is in the ground "
-                f"truth {truth.source}; these may be results for another split"
-            )
-        return keys[0], image_of_frame
+        position = {name: index for index, name in enumerate(true_keys)}
+        image_of_frame = np.array([position.get(name, -1) for name in result_keys], dtype=np.int64)
+        if true_keys and result_keys and (image_of_frame < 0).all():
+            raise foreign_frames(result_keys, truth, predictions)
+        return true_keys, image_of_frame
 
     def evaluate(self) -> Result:
         """Return the scores of everything processed; all NaN if that holds no labels."""
@@ -176,20 +169,6 @@ def evaluate_detection(
 
 def _table(data: BoxTable | Iterable[Frame], source: str) -> BoxTable:
     return data if isinstance(data, BoxTable) else table_from_frames(data, source)
-
-
-def _keys(table: BoxTable, by_video: bool) -> list[str]:
-    if not by_video:
-        return table.names
-    return [f"{video}/{name}" for video, name in zip(table.videos, table.names, strict=True)]
-
-
-def _refuse_repeated(table: BoxTable, keys: Sequence[str]) -> None:
-    if len(set(keys)) == len(keys):
-        return
-    name = next(name for name, count in Counter(keys).items() if count > 1)
-    second = [index for index, key in enumerate(keys) if key == name][1]
-    raise LabelError(f"{table.files[second]}: frame {name} appears twice in {table.source}; keep one of them")
 
 
 def _select(table: BoxTable, images: Ints, config: EvalConfig, scored: bool = False) -> Boxes:

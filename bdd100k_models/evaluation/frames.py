@@ -17,9 +17,12 @@ import numpy as np
 
 from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation.lazy import LazySequence
-from bdd100k_models.evaluation.masks import refuse_repeated
+from bdd100k_models.evaluation.pairing import foreign_frames, pair_keys
 from bdd100k_models.evaluation.parts import Units
 from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
+from bdd100k_models.formats.coco import is_coco_file, load_any_frames
+from bdd100k_models.formats.folders import label_files
+from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.formats.stream import stream_frames
 
 _Struct = TypeVar("_Struct")
@@ -73,9 +76,8 @@ def load_texts(path: str | os.PathLike[str]) -> FrameTexts:
         LabelError: The text is not JSON, is COCO JSON, or a frame has no name.
     """
     frames = FrameTexts(str(path))
-    folder = Path(path)
     # a mapped file keeps a descriptor, of which there are few
-    apart = folder.is_dir() and len(list(folder.glob("*.json"))) > _MAPPED
+    apart = len(label_files(Path(path))) > _MAPPED
     texts: list[msgspec.Raw] = []
     for file, text, key in stream_frames(path, _Key):
         frames.names.append(str(key.name))
@@ -164,8 +166,6 @@ class FramePair:
 class FramePairs(LazySequence[FramePair]):
     """The images of an evaluation in the order of the ground truth, each with its predictions.
 
-    As in the official tool, frames belong together by image name, and where names repeat by video and name.
-
     Args:
         truth: The ground truth.
         result: The predictions.
@@ -183,11 +183,7 @@ class FramePairs(LazySequence[FramePair]):
 
     def __init__(self, truth: FrameTexts, result: FrameTexts) -> None:
         self.truth, self.result = truth, result
-        repeated = any(len(set(frames.names)) < len(frames.names) for frames in (truth, result))
-        by_video = repeated and all(all(frames.videos) for frames in (truth, result))
-        true_keys, result_keys = _keys(truth, by_video), _keys(result, by_video)
-        refuse_repeated(true_keys, truth.source)
-        refuse_repeated(result_keys, result.source)
+        true_keys, result_keys = pair_keys(truth, result)
         place = {key: index for index, key in enumerate(result_keys)}
         self.positions: list[int | None] = [place.get(key) for key in true_keys]
         self.foreign = len(place) - sum(position is not None for position in self.positions)
@@ -195,10 +191,7 @@ class FramePairs(LazySequence[FramePair]):
         if self.positions and self.foreign and self.foreign == len(place):
             self._other_suffix = not _stems(true_keys).isdisjoint(_stems(result_keys))
             if not self._other_suffix:
-                raise LabelError(
-                    f"{result.source}: none of its {len(place)} frames (the first is {result_keys[0]}) is in the "
-                    f"ground truth {truth.source}; these may be results for another split"
-                )
+                raise foreign_frames(result_keys, truth, result)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -241,15 +234,28 @@ class FramePairs(LazySequence[FramePair]):
         return notes
 
 
-def pair_frames(truth: str | os.PathLike[str], result: str | os.PathLike[str]) -> FramePairs:
-    """Find and pair the frames of two files or folders; see :func:`load_texts` and :class:`FramePairs`."""
+def pair_frames(truth: Path, result: Path, *, coco_truth: bool = False) -> FramePairs:
+    """Find and pair the frames of two files or folders.
+
+    Args:
+        truth: The ground truth.
+        result: The predictions.
+        coco_truth: Whether the ground truth may be COCO JSON too.
+
+    Raises:
+        MissingFileError, LabelError: See :func:`load_texts` and :class:`FramePairs`.
+    """
+    if coco_truth and is_coco_file(truth):
+        return FramePairs(_texts_of_frames(load_any_frames(truth), str(truth)), load_texts(result))
     return FramePairs(load_texts(truth), load_texts(result))
 
 
-def _keys(frames: FrameTexts, by_video: bool) -> list[str]:
-    if not by_video:
-        return frames.names
-    return [f"{video}/{name}" for video, name in zip(frames.videos, frames.names, strict=True)]
+def _texts_of_frames(frames: Sequence[Frame], source: str) -> FrameTexts:
+    """Return frames in memory as those of a file."""
+    names = [frame.name for frame in frames]
+    texts = [msgspec.json.encode(frame) for frame in frames]
+    nothing: Scene = (None, None, None)
+    return FrameTexts(source, names, [None] * len(names), [source] * len(names), texts, [nothing] * len(names))
 
 
 def _stems(names: Sequence[str]) -> set[str]:

@@ -13,7 +13,8 @@ from bdd100k_models.errors import InputError, LabelError
 from bdd100k_models.evaluation.config import EvalConfig, Options
 from bdd100k_models.evaluation.frames import FramePair, pair_frames
 from bdd100k_models.evaluation.instance import Comparison, InstanceEvaluator, compare_bitmasks, compare_regions
-from bdd100k_models.evaluation.masks import has_masks, map_images, pair_masks, refuse_repeated
+from bdd100k_models.evaluation.masks import has_masks, map_images, pair_masks
+from bdd100k_models.evaluation.pairing import refuse_repeated
 from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.regions import NO_REGIONS, read_regions
 from bdd100k_models.formats.bitmask import read_packed
@@ -38,7 +39,7 @@ def assess_instance_files(truth: Path, result: Path, options: Options, config: E
     Args:
         truth: Folder of bitmasks, or JSON (a file or a folder).
         result: Predictions in the same form.
-        options: Of these, the score file and the number of processes count.
+        options: Of these, the score file, the number of processes and ``coco_truth`` count.
         config: Categories and names.
 
     Raises:
@@ -71,7 +72,7 @@ def _assess_bitmasks(truth: Path, result: Path, options: Options, config: EvalCo
     evaluator = InstanceEvaluator(config)
     compare = partial(_compare_bitmask_files, categories=len(config.categories))
     for name, comparison in zip(pairs.names, map_images(compare, images, options.processes), strict=True):
-        evaluator.process(f"{name}.png", comparison)  # the order of files decides between equal scores
+        evaluator.process(name, comparison)  # the order of files decides between equal scores
     assessment = evaluator.assess(pairs.units())
     return assessment.with_notes((*pairs.notes(_MISSING), *assessment.result.notes))
 
@@ -93,7 +94,7 @@ def load_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
         LabelError: It breaks the format, an image stands twice, or a number is not finite.
     """
     frames = [frame for _, _, frame in stream_frames(path, _ScoredFrame)]
-    refuse_repeated([Path(str(frame.name)).stem for frame in frames], str(path))
+    refuse_repeated([Path(str(frame.name)).stem for frame in frames], [str(path)] * len(frames))
     for frame in frames:
         for place, label in enumerate(frame.labels or ()):
             if label.index < 1:
@@ -105,7 +106,7 @@ def load_scores(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _assess_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
-    pairs = pair_frames(truth, result)
+    pairs = pair_frames(truth, result, coco_truth=options.coco_truth)
     official, strict = (InstanceEvaluator(config, regions=True) for _ in range(2))
     overlapping = 0
     compare = partial(_compare_frames, config=config)

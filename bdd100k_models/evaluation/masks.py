@@ -6,21 +6,16 @@ import contextlib
 import ctypes
 import functools
 import itertools
-import multiprocessing
-import os
-import signal
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
-
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.evaluation.parts import Units
+from bdd100k_models.formats.folders import files_below, holds_json
+from bdd100k_models.paths import exists, is_dir
+from bdd100k_models.processes import process_pool
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -44,45 +39,42 @@ def has_masks(truth: Path, result: Path) -> bool:
     As in the official tool, folders are searched recursively, and may hold nothing else. Hidden files do not count.
 
     Raises:
-        MissingFileError: A path does not exist, or a folder is empty.
+        MissingFileError: A path does not exist, or a folder is empty or cannot be read.
         LabelError: The result mixes PNG and JSON or holds other files, or the ground truth has the other form.
     """
     for path in (truth, result):
-        if not path.exists():
+        if not exists(path):
             raise MissingFileError(f"{path}: no such file or folder; check the path, or the data root and split")
-    if not result.is_dir():
-        if result.suffix.lower() == ".png":
-            raise LabelError(f"{result}: one PNG file; name the folder that holds the masks")
-        masks = False
+    if is_dir(result):
+        masks = _folder_has_masks(result)
+    elif result.suffix.lower() == ".png":
+        raise LabelError(f"{result}: one PNG file; name the folder that holds the masks")
     else:
-        files = _files(result)
-        if not files:
-            raise MissingFileError(f"{result}: an empty folder; name a folder of PNG files, or JSON")
-        masks = files[0].suffix == ".png"
-        suffix = ".png" if masks else ".json"
-        if odd := next((file for file in files if file.suffix != suffix), None):
-            raise LabelError(
-                f"{result}: {odd} stands beside {files[0]}; name a folder of PNG files only, or of JSON files only"
-            )
+        masks = False
     _check_truth(truth, masks, result)
     return masks
 
 
+def _folder_has_masks(result: Path) -> bool:
+    """Tell whether a folder holds PNG files, rather than JSON."""
+    files = files_below(result)
+    if not files:
+        raise MissingFileError(f"{result}: an empty folder; name a folder of PNG files, or JSON")
+    advice = "name a folder of .png files only, or of .json files only"
+    if odd := next((file for file in files if file.suffix not in (".png", ".json")), None):
+        raise LabelError(f"{result}: {odd} is neither; {advice}")
+    suffix = files[0].suffix
+    if other := next((file for file in files if file.suffix != suffix), None):
+        raise LabelError(f"{result}: {other} stands beside {files[0]}; {advice}")
+    return suffix == ".png"
+
+
 def _check_truth(truth: Path, masks: bool, result: Path) -> None:
-    has_png = truth.is_dir() and any(file.suffix == ".png" for file in _files(truth))
+    has_png = is_dir(truth) and any(file.suffix == ".png" for file in files_below(truth))
     if masks and not has_png:
         raise LabelError(f"{truth}: no PNG masks, but the result {result} is a folder of them; give masks for both")
-    if not masks and has_png and not any(truth.glob("*.json")):
+    if not masks and has_png and not holds_json(truth):
         raise LabelError(f"{truth}: PNG masks, but the result {result} is JSON; name the JSON ground truth")
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the files below a folder, relative to it, in the order of their paths; hidden ones are left out."""
-    found: list[Path] = []
-    for root, _, names in os.walk(folder):
-        base = Path(root).relative_to(folder)
-        found.extend(base / name for name in names if not name.startswith("."))
-    return sorted(found, key=str)
 
 
 @dataclass(frozen=True)
@@ -90,7 +82,7 @@ class MaskPairs:
     """The images of a mask evaluation.
 
     Attributes:
-        names: Path of each image's mask below the folder of ground truth, without suffix.
+        names: Path of each image's mask below the folder of ground truth.
         truths: The file of each.
         results: The file of each prediction, or None where there is none.
         foreign: How many predictions are of other images.
@@ -129,7 +121,7 @@ def pair_masks(truth: Path, result: Path) -> MaskPairs:
     Raises:
         LabelError: None of the predictions is of an image of the ground truth.
     """
-    sides = [[file for file in _files(folder) if file.suffix == ".png"] for folder in (truth, result)]
+    sides = [[file for file in files_below(folder) if file.suffix == ".png"] for folder in (truth, result)]
     by_path = any(len({file.name for file in files}) < len(files) for files in sides)
     keys = [[str(file) if by_path else file.name for file in files] for files in sides]
     found = dict(zip(keys[1], sides[1], strict=True))
@@ -141,7 +133,7 @@ def pair_masks(truth: Path, result: Path) -> MaskPairs:
             f"{truth}; these may be results for another split"
         )
     return MaskPairs(
-        names=tuple(str(file.with_suffix("")) for file in sides[0]),
+        names=tuple(str(file) for file in sides[0]),
         truths=tuple(truth / file for file in sides[0]),
         results=tuple(file and result / file for file in results),
         foreign=foreign,
@@ -192,20 +184,15 @@ def map_images(
         keep_memory()
         yield from map(function, items)
         return
-    context = multiprocessing.get_context("spawn")
     size = max(1, _PORTION // images_each)
     portions = (items[start : start + size] for start in range(0, len(items), size))  # each read in its turn
     work = functools.partial(_apply, function)
-    pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
-    try:
+    killed = InputError("a worker process was killed, perhaps for lack of memory; use --nproc 1")
+    with process_pool(processes, killed, keep_memory) as pool:
         waiting = [pool.submit(work, portion) for portion in itertools.islice(portions, processes * _AHEAD)]
         while waiting:
             yield from waiting.pop(0).result()
             waiting.extend(pool.submit(work, portion) for portion in itertools.islice(portions, 1))
-    except BrokenProcessPool:
-        raise InputError("a worker process was killed, perhaps for lack of memory; use --nproc 1") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def keep_memory() -> None:
@@ -220,22 +207,5 @@ def keep_memory() -> None:
             library.mallopt(setting, value)
 
 
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
-    cv2.setNumThreads(1)
-    keep_memory()
-
-
 def _apply(function: Callable[[_Item], _Outcome], items: Sequence[_Item]) -> list[_Outcome]:
     return [function(item) for item in items]
-
-
-def refuse_repeated(names: Sequence[str], where: str) -> None:
-    """Require names to be distinct.
-
-    Raises:
-        LabelError: One stands twice.
-    """
-    if len(set(names)) < len(names):
-        name = next(name for name, count in Counter(names).items() if count > 1)
-        raise LabelError(f"{where}: frame {name} appears twice; keep one of them")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bdd100k_models.compat import motmetrics, tostring_rgb
-from bdd100k_models.errors import InputError, LabelError
+from bdd100k_models.errors import InputError, LabelError, ZooError
 from bdd100k_models.evaluation.config import Options, load_tag_config
 from bdd100k_models.evaluation.result import Groups, Result, task_result
 from bdd100k_models.tasks import TAGS
@@ -48,6 +48,7 @@ def evaluate_officially(task: str, truth: Path, result: Path, options: Options |
 
     Raises:
         InputError: The official tool is not installed, or not with the pydantic it needs.
+        MissingFileError, ConfigError: The config of tags is not there, or cannot be used.
         LabelError: It stopped with an error, which the message holds.
     """
     _require_official()
@@ -66,6 +67,8 @@ def evaluate_officially(task: str, truth: Path, result: Path, options: Options |
                 scores = _frames(task, truth, result, settings)
             else:
                 scores = _bitmasks(task, truth, result, settings)
+        except ZooError:
+            raise
         except _ITS_ERRORS as error:
             first_line = (str(error).splitlines() or [""])[0]
             raise LabelError(

@@ -22,12 +22,9 @@ from bdd100k_models.evaluation.parts import BACKGROUND, Assessment, Confusion, S
 from bdd100k_models.evaluation.regions import NO_REGIONS, Regions, check_sizes, merge_stuff, shared_pixels, shares_of
 from bdd100k_models.evaluation.result import OVERALL, Result, task_result
 from bdd100k_models.evaluation.segments import overlay
-from bdd100k_models.formats.bitmask import Bitmask, Packed
+from bdd100k_models.formats.bitmask import OFFICIAL_OBJECTS, Bitmask, Packed
 
 STUFF, THING = "STUFF", "THING"
-
-#: As many segments of a predicted bitmask the official tool takes.
-OFFICIAL_SEGMENTS = 100
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class PanopticEvaluator:
             raise LabelError(f"image {name} was processed before; give each image once")
         self._seen[name] = None
         self._images.append(counts)
-        self._crowded += counts.predicted > OFFICIAL_SEGMENTS and self._number == "N"
+        self._crowded += counts.predicted > OFFICIAL_OBJECTS and self._number == "N"
 
     def evaluate(self) -> Result:
         """Return PQ, SQ and RQ in percent and the number of categories they average, by category, kind and OVERALL.
@@ -147,7 +144,7 @@ class PanopticEvaluator:
         notes = []
         if self._crowded:
             notes.append(
-                f"{self._crowded} predicted masks have more than {OFFICIAL_SEGMENTS} segments; the official tool and "
+                f"{self._crowded} predicted masks have more than {OFFICIAL_OBJECTS} segments; the official tool and "
                 "its server refuse them"
             )
         if not any(one.predicted for one in self._images):

@@ -23,7 +23,7 @@ def assess_panoptic_files(truth: Path, result: Path, options: Options, config: E
     Args:
         truth: Folder of bitmasks, or JSON (a file or a folder).
         result: Predictions in the same form.
-        options: Of these, the number of processes counts.
+        options: Of these, the number of processes and ``coco_truth`` count.
         config: Categories and which are things. Bitmasks hold category ids, which no config changes.
 
     Raises:
@@ -56,7 +56,7 @@ def _count_bitmask_files(image: tuple[Path, Path | None], categories: int) -> Co
 
 def _assess_regions(truth: Path, result: Path, options: Options, config: EvalConfig) -> Assessment:
     official, strict = (PanopticEvaluator(config, regions=True) for _ in range(2))
-    pairs = pair_frames(truth, result)
+    pairs = pair_frames(truth, result, coco_truth=options.coco_truth)
     overlapping = doubled = 0
     count = partial(_count_frames, config=config)
     for index, image in enumerate(map_images(count, pairs, options.processes)):

@@ -139,7 +139,7 @@ class Units:
     """The images of an evaluation; in tracking its videos.
 
     Attributes:
-        names: Name of each: of an image with the suffix that the ground truth gives, of a mask without one.
+        names: Name of each: of an image or mask with the suffix that the ground truth gives.
         scenes: Weather, scene and time of day of each, as far as its labels say; of a video, of its first frame.
             Empty where no form of the labels could carry them.
         kind: What a unit is, in the plural: ``images`` or ``videos``.

@@ -278,10 +278,13 @@ def evaluate_pose(truth: Path, result: Path, config: EvalConfig | None = None) -
     return assess_pose(truth, result, config).result
 
 
-def assess_pose(truth: Path, result: Path, config: EvalConfig | None = None) -> Assessment:
-    """Score a file of poses, and keep what was found of each image; see :func:`evaluate_pose`."""
+def assess_pose(truth: Path, result: Path, config: EvalConfig | None = None, *, coco_truth: bool = False) -> Assessment:
+    """Score a file of poses, and keep what was found of each image.
+
+    See :func:`evaluate_pose`; with ``coco_truth`` the ground truth may be COCO JSON too.
+    """
     evaluator = PoseEvaluator(config)
-    pairs = pair_frames(truth, result)
+    pairs = pair_frames(truth, result, coco_truth=coco_truth)
     for pair in pairs:
         labels = read_people(pair.truth, evaluator.config, pair.truth_where, boxed=True)
         found = None

@@ -14,13 +14,9 @@ from bdd100k_models.evaluation.coco import Bools, Floats, Ints
 from bdd100k_models.evaluation.config import EvalConfig
 from bdd100k_models.evaluation.frames import decode_frame
 from bdd100k_models.evaluation.names import unknown_category
-from bdd100k_models.formats.arrays import Flags, is_true
+from bdd100k_models.formats.arrays import Flags, check_box, is_true
+from bdd100k_models.formats.graphs import LABELLED, VISIBILITY
 from bdd100k_models.formats.scalabel import Box2D
-
-#: What a label's visibility counts as where a joint has no score: labelled and seen, or labelled and hidden.
-_VISIBILITY = {"V": 2.0, "N": 1.0}
-
-_SLACK = 1e-3
 
 
 class _Node(msgspec.Struct, gc=False):
@@ -149,17 +145,10 @@ def _check_graph(graph: _Graph, joints: int, spot: str) -> None:
 def _check_label(label: _Label, spot: str, *, boxed: bool, scored: bool) -> None:
     if scored and label.score is None:
         raise LabelError(f"{spot}: score is missing; every prediction needs one")
-    box = label.box2d
-    if box is None:
-        if boxed:
-            raise LabelError(f"{spot}: box2d is missing; every labelled person needs one, whose area is the scale")
-        return
-    _, _, width, height = _corner_and_size(box)
-    if width < -_SLACK or height < -_SLACK:
-        low, high, start, end = ("x1", "x2", box.x1, box.x2) if width < -_SLACK else ("y1", "y2", box.y1, box.y2)
-        raise LabelError(f"{spot}: box2d has {high} = {end} below {low} = {start}; write corners in order")
-    if not math.isfinite(width * height):
-        raise LabelError(f"{spot}: box2d ({box.x1}, {box.y1}, {box.x2}, {box.y2}) is too large for any image")
+    if label.box2d is not None:
+        check_box(label.box2d, spot)
+    elif boxed:
+        raise LabelError(f"{spot}: box2d is missing; every labelled person needs one, whose area is the scale")
 
 
 def _corner_and_size(box: Box2D | None) -> tuple[float, float, float, float]:
@@ -170,6 +159,6 @@ def _corner_and_size(box: Box2D | None) -> tuple[float, float, float, float]:
 
 
 def _confidence(graph: _Graph) -> list[float]:
-    labelled = graph.type is not None and graph.type.startswith("Pose2D")
-    levels = _VISIBILITY if labelled else {}
-    return [levels.get(node.visibility or "", 0.0) if node.score is None else node.score for node in graph.nodes]
+    """Return each joint's score, or where it has none what its visibility counts as."""
+    levels = VISIBILITY if graph.type is not None and graph.type.startswith(LABELLED) else {}
+    return [float(levels.get(node.visibility or "", 0)) if node.score is None else node.score for node in graph.nodes]

@@ -97,7 +97,7 @@ class CurveSampler:
     def __init__(self, matches: Matches, protocol: Protocol) -> None:
         self._images, self._kinds, self._areas = matches.counts.shape
         self._limits = protocol.max_detections
-        self._counts = matches.counts.reshape(self._images, -1).astype(np.float64)
+        self._counts = matches.counts.reshape(self._images, self._kinds * self._areas).astype(np.float64)
         self._ranges: list[_Range] = []
         self._early: list[Floats] = []
         most = 1

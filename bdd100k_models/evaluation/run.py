@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bdd100k_models.evaluation.config import EvalConfig, Options, default_config
 from bdd100k_models.evaluation.official import evaluate_officially
 from bdd100k_models.evaluation.parts import Assessment
 from bdd100k_models.evaluation.result import Result
+from bdd100k_models.paths import is_file
 from bdd100k_models.tasks import TASKS
 
 __all__ = ["ENGINES", "TASK_NAMES", "Options", "assess", "evaluate", "settings_of", "task_name"]
@@ -78,6 +80,8 @@ def evaluate(
     settings = options or Options()
     if settings.hota:
         raise InputError(_ABOUT_HOTA)
+    if settings.config is not None:
+        settings = replace(settings, config=_config_name(settings.config))
     return evaluate_officially(task_name(task), Path(truth), Path(result), settings)
 
 
@@ -112,9 +116,14 @@ def settings_of(task: str, options: Options) -> EvalConfig:
     """Return the settings that ``--config`` names, or the task's own."""
     if options.config is None:
         return default_config(task)
-    if options.config in TASK_NAMES and not Path(options.config).is_file():
-        return default_config(options.config)
+    if (name := _config_name(options.config)) in TASK_NAMES:
+        return default_config(name)
     return load_tag_config(options.config) if task == "tagging" else load_config(options.config)
+
+
+def _config_name(config: str) -> str:
+    """Return what ``--config`` names, where it is no file the official name of a task."""
+    return task_name(config) if config in (*TASK_NAMES, *TASKS) and not is_file(Path(config)) else config
 
 
 def _given(task: str, options: Options) -> EvalConfig | None:
@@ -155,7 +164,8 @@ def _panoptic(truth: Path, result: Path, options: Options) -> Assessment:
 def _semantic(task: str, truth: Path, result: Path, options: Options) -> Assessment:
     from bdd100k_models.evaluation.semantic import assess_semantic
 
-    return assess_semantic(task, truth, result, _given(task, options), options.processes)
+    given = _given(task, options)
+    return assess_semantic(task, truth, result, given, options.processes, coco_truth=options.coco_truth)
 
 
 def _lane(truth: Path, result: Path, options: Options) -> Assessment:
@@ -167,7 +177,7 @@ def _lane(truth: Path, result: Path, options: Options) -> Assessment:
 def _pose(truth: Path, result: Path, options: Options) -> Assessment:
     from bdd100k_models.evaluation.pose import assess_pose
 
-    return assess_pose(truth, result, settings_of("pose", options))
+    return assess_pose(truth, result, settings_of("pose", options), coco_truth=options.coco_truth)
 
 
 def _tagging(truth: Path, result: Path, options: Options) -> Assessment:

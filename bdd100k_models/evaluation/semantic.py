@@ -31,14 +31,14 @@ from bdd100k_models.evaluation.semantic_frames import (
     paint,
     read_regions,
 )
-from bdd100k_models.formats.bitmask import read_mask
+from bdd100k_models.formats.bitmask import NO_CLASS, read_mask
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 LabelMap = npt.NDArray[np.uint8]
 
 #: What a mask holds where nothing is labelled.
-UNLABELLED = 255
+UNLABELLED = NO_CLASS
 
 #: Most pixels of one call to OpenCV's histogram, whose counts are exact up to 2**24 only.
 _MOST_PIXELS = 1 << 24
@@ -275,13 +275,22 @@ def evaluate_semantic(
 
 
 def assess_semantic(
-    task: str, truth: Path, result: Path, config: EvalConfig | None = None, processes: int | None = None
+    task: str,
+    truth: Path,
+    result: Path,
+    config: EvalConfig | None = None,
+    processes: int | None = None,
+    *,
+    coco_truth: bool = False,
 ) -> Assessment:
-    """Score label maps, and keep what was found of each image; see :func:`evaluate_semantic`."""
+    """Score label maps, and keep what was found of each image.
+
+    See :func:`evaluate_semantic`; with ``coco_truth`` the ground truth may be COCO JSON too.
+    """
     if has_masks(truth, result):
         return _assess_masks(task, truth, result, config, processes)
     evaluator = SemanticEvaluator(task, config)
-    pairs = pair_frames(truth, result)
+    pairs = pair_frames(truth, result, coco_truth=coco_truth)
     overlapping = 0
     for matrix, overlap in map_images(functools.partial(_compare_frames, evaluator.config), pairs, processes):
         evaluator.add(matrix)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,17 @@ def read_scenes(path: Path, units: Units) -> Units:
     found = [scenes.get(name if units.kind == "videos" else Path(name).stem) for name in units.names]
     if units.names and not any(found):
         raise LabelError(f"{path}: none of its frames is of these {units.kind}; name the labels of the same split")
-    return Units(units.names, [scene or _NOTHING for scene in found], units.kind)
+    return replace(units, scenes=[scene or _NOTHING for scene in found])
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    """Require tags to be those of the data set.
+
+    Raises:
+        InputError: There is no such tag.
+    """
+    if unknown := [tag for tag in tags if tag not in TAGS]:
+        raise InputError(f"there are no slices by {unknown[0]!r}; choose of {', '.join(TAGS)}")
 
 
 def slice_scores(assessment: Assessment, tags: Sequence[str] = tuple(TAGS)) -> list[Slice]:
@@ -93,8 +103,7 @@ def slice_scores(assessment: Assessment, tags: Sequence[str] = tuple(TAGS)) -> l
         InputError: There is no such tag.
         LabelError: No unit carries any of the tags.
     """
-    if unknown := [tag for tag in tags if tag not in TAGS]:
-        raise InputError(f"there are no slices by {unknown[0]!r}; choose of {', '.join(TAGS)}")
+    check_tags(tags)
     slices = []
     for tag in dict.fromkeys(tags):
         place = list(TAGS).index(tag)

@@ -15,7 +15,8 @@ from bdd100k_models.evaluation.config import EvalConfig, default_config
 from bdd100k_models.evaluation.hota import HotaCounts, count_hota, hota_scores
 from bdd100k_models.evaluation.parts import Assessment, SummedParts, Units
 from bdd100k_models.evaluation.result import AVERAGE, OVERALL, Groups, Result, task_result
-from bdd100k_models.evaluation.tracking_frames import OFFICIAL_INSTANCES, FrameOverlap
+from bdd100k_models.evaluation.tracking_frames import FrameOverlap
+from bdd100k_models.formats.bitmask import OFFICIAL_OBJECTS
 
 _Counts = TypeVar("_Counts", Counts, HotaCounts)
 
@@ -113,7 +114,7 @@ class TrackingEvaluator:
         self._videos += 1
         self._unknown += sum(frame.unknown for frame in video)
         self._flagged += sum(frame.flagged for frame in video)
-        self._crowded += sum(frame.instances > OFFICIAL_INSTANCES for frame in video)
+        self._crowded += sum(frame.instances > OFFICIAL_OBJECTS for frame in video)
 
     def evaluate(self) -> Result:
         """Return the scores of everything processed.
@@ -180,9 +181,9 @@ class TrackingEvaluator:
             notes.append(f"{self._unknown} predicted objects are of no evaluated category; they are left out")
         if self._flagged:
             notes.append(f"{self._flagged} predicted objects are marked as ignored or crowds; they are left out")
-        if self._crowded and self.task == "seg_track":
+        if self._crowded:
             notes.append(
-                f"{self._crowded} frames have more than {OFFICIAL_INSTANCES} predicted instances; all of them count, "
+                f"{self._crowded} frames have more than {OFFICIAL_OBJECTS} predicted instances; all of them count, "
                 "but the official tool stops at such a bitmask"
             )
         if self._videos and not sum(one.predictions for one in self._counts):

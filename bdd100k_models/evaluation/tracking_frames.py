@@ -22,9 +22,6 @@ from bdd100k_models.formats.arrays import Flags, check_box, is_true
 from bdd100k_models.formats.bitmask import Bitmask, Packed, read_packed
 from bdd100k_models.formats.scalabel import Box2D
 
-#: The official tool stops at a bitmask with more predicted instances than this.
-OFFICIAL_INSTANCES = 100
-
 
 @dataclass(frozen=True)
 class FrameOverlap:
@@ -39,7 +36,7 @@ class FrameOverlap:
         inside: float64 (M,): the largest share of each predicted object that lies in one ignored region or crowd.
         unknown: Predicted objects left out because they are of no evaluated category.
         flagged: Predicted objects left out because they are marked as ignored or a crowd.
-        instances: Predicted objects in all.
+        instances: Predicted objects in all, where they come from a bitmask, which the official tool limits.
     """
 
     truth_ids: tuple[str | int, ...]
@@ -153,7 +150,6 @@ def compare_boxes(truth: TrackedBoxes, result: TrackedBoxes) -> FrameOverlap:
         box_ious(counted.xywh, found.xywh),
         _largest(_box_iofs(found.xywh, aside)),
         flagged=int(result.ignored.sum()),
-        instances=len(result.ids),
     )
 
 
@@ -194,7 +190,6 @@ def compare_regions(truth: Regions, result: Regions, where: str) -> FrameOverlap
         regions.shares_of(shared[:, rows], area, truth.area[rows], crowd[rows]).T,
         _largest(regions.shares_of(shared[:, aside], area, truth.area[aside], ~crowd[aside])),
         flagged=int(flagged.sum()),
-        instances=len(result),
     )
 
 

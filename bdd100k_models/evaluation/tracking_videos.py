@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from bdd100k_models.evaluation.frames import FramePair, FrameReader
 from bdd100k_models.evaluation.lazy import LazySequence
 from bdd100k_models.evaluation.parts import Units
 from bdd100k_models.formats.arrays import Scene, SceneAttributes, scene_of
+from bdd100k_models.formats.folders import files_below
 from bdd100k_models.formats.stream import stream_frames
 
 
@@ -216,14 +216,12 @@ def pair_mask_videos(truth: Path, result: Path) -> MaskVideos:
 
 
 def _find_folders(root: Path) -> dict[str, list[Path]]:
-    """Return the PNG files of each folder, relative to ``root``, in the order of their paths; hidden ones are not."""
+    """Return the PNG files of each folder, relative to ``root``, in the order of their paths."""
     folders: dict[str, list[Path]] = {}
-    for folder, _, names in os.walk(root):
-        base = Path(folder).relative_to(root)
-        files = sorted(base / name for name in names if name.endswith(".png") and not name.startswith("."))
-        if files:
-            folders[str(base)] = files
-    return dict(sorted(folders.items(), key=lambda item: str(item[1][0])))
+    for file in files_below(root):
+        if file.suffix == ".png":
+            folders.setdefault(str(file.parent), []).append(file)
+    return {name: sorted(files) for name, files in folders.items()}
 
 
 def _partners(

@@ -23,6 +23,9 @@ TRUNCATED, OCCLUDED, CROWD, IGNORED = 8, 4, 2, 1
 
 MAX_ID = 65535
 
+#: The official tool stops at a predicted bitmask of more objects.
+OFFICIAL_OBJECTS = 100
+
 #: The value of pixels of a label mask that have no class.
 NO_CLASS = 255
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bdd100k_models.errors import LabelError
+from bdd100k_models.formats.graphs import LABELLED, VISIBILITY
 from bdd100k_models.formats.scalabel import (
     RLE,
     Box2D,
@@ -16,11 +17,12 @@ from bdd100k_models.formats.scalabel import (
     Label,
     Node,
     load_frames,
-    looks_like_coco,
 )
+from bdd100k_models.formats.stream import looks_like_coco
+from bdd100k_models.paths import is_file
 from bdd100k_models.tasks import JOINTS
 
-_VISIBILITY = {2: "V", 1: "N"}  # seen, and hidden but labelled
+_LETTERS = {number: letter for letter, number in VISIBILITY.items()}
 
 
 class _Image(msgspec.Struct):
@@ -130,10 +132,10 @@ def _graph(annotation: _Annotation, category: _Category, where: str) -> Graph | 
         )
     points = zip(annotation.keypoints[::3], annotation.keypoints[1::3], annotation.keypoints[2::3], strict=True)
     nodes = [
-        Node(location=(x, y), category=name, id=index, visibility=_VISIBILITY.get(round(visible)))
+        Node(location=(x, y), category=name, id=index, visibility=_LETTERS.get(round(visible)))
         for index, (name, (x, y, visible)) in enumerate(zip(names, points, strict=True))
     ]
-    return Graph(nodes=nodes, edges=[], type="Pose2D")
+    return Graph(nodes=nodes, edges=[], type=LABELLED)
 
 
 def _run_lengths(annotation: _Annotation, frame: Frame, where: str) -> RLE | None:
@@ -166,7 +168,7 @@ def load_any_frames(path: Path) -> list[Frame]:
         MissingFileError: Nothing is there.
         LabelError: The file is neither.
     """
-    return decode_coco(path.read_bytes(), str(path)) if is_coco_file(path) else load_frames(path)
+    return decode_coco(_read(path), str(path)) if is_coco_file(path) else load_frames(path)
 
 
 def is_coco_file(path: Path) -> bool:
@@ -175,11 +177,17 @@ def is_coco_file(path: Path) -> bool:
     Raises:
         LabelError: It cannot be read.
     """
-    if not path.is_file():
-        return False
+    return is_file(path) and _read(path, 64).lstrip().startswith(b"{") and looks_like_coco(_read(path))
+
+
+def _read(path: Path, size: int = -1) -> bytes:
+    """Read a file, or its beginning.
+
+    Raises:
+        LabelError: It cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            is_object = file.read(64).lstrip().startswith(b"{")
-        return is_object and looks_like_coco(path.read_bytes())
+            return file.read(size)
     except OSError as error:
-        raise LabelError(f"{path}: cannot be read ({error.strerror})") from None
+        raise LabelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bdd100k_models.errors import InputError, OutputError
 
@@ -15,6 +16,9 @@ from bdd100k_models.errors import InputError, OutputError
 @contextlib.contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends without an error.
+
+    A link stays one: the file that it leads to is replaced. What is no regular file, such as a device or a pipe, cannot
+    be replaced, and is written at once.
 
     Args:
         path: The final name; its folder is made if needed.
@@ -25,19 +29,47 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: The folder or file cannot be written, or the disk is full. What stood at ``path`` is untouched.
     """
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    with _explained(path):
+        direct = path.exists() and not path.is_file()
+        target = path if direct else Path(os.path.realpath(path))
+        temporary = target if direct else target.parent / f".{target.name}.{os.getpid()}.tmp"
+        target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb", buffering=1 << 20) as file:
+        with io.BufferedWriter(_Output(temporary, path), 1 << 20) as file:
             yield file
-        temporary.replace(path)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise output_error(path, error) from None
+        if not direct:
+            with _explained(path):
+                temporary.replace(target)
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if not direct:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+class _Output(io.FileIO):
+    """A file under a temporary name whose errors name the final one."""
+
+    def __init__(self, file: Path, path: Path) -> None:
+        self._path = path
+        with _explained(path):
+            super().__init__(file, "wb")
+
+    def write(self, data: Any) -> int:
+        with _explained(self._path):
+            return super().write(data)
+
+    def close(self) -> None:
+        with _explained(self._path):
+            super().close()
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn errors of the system into those that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(path, error) from None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bdd100k_models.formats.scalabel import Edge, Graph, Label, Node
 from bdd100k_models.tasks import JOINTS, LIMBS
 
-_GRAPH = "Pose2D-18Joints_Pred"
+#: What the type of a graph begins with whose joints were labelled.
+LABELLED = "Pose2D"
+
+#: The visibilities of a labelled joint, and COCO's numbers for them: seen, and hidden.
+VISIBILITY: Mapping[str, int] = {"V": 2, "N": 1}
+
+_GRAPH = f"{LABELLED}-18Joints_Pred"
 
 
 def person_label(joints: Sequence[tuple[float, float, float]], score: float | None, number: int) -> Label:

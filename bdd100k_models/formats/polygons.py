@@ -59,13 +59,23 @@ def paint_polygons(
     return np.where(pixels[..., 3] > 0, (pixels[..., 0] << 8) | pixels[..., 1], np.int32(fill))
 
 
-def _outline(polygon: Poly2D, where: str) -> Path:
+def check_polygon(polygon: Poly2D, where: str) -> str:
+    """Require a polygon to be one, and return the types of its vertices; ``where`` names it.
+
+    Raises:
+        LabelError: It has no vertices, or other kinds of vertices than ``L`` and ``C``, one each.
+    """
     types = polygon.types or "L" * len(polygon.vertices)
     if not polygon.vertices or len(types) != len(polygon.vertices) or set(types) - set(_CODES):
         raise LabelError(
             f"{where}: a polygon has {len(polygon.vertices)} vertices of the types {polygon.types!r}; "
             "give one letter a vertex, L for a corner or C for a point of a Bezier curve"
         )
+    return types
+
+
+def _outline(polygon: Poly2D, where: str) -> Path:
+    types = check_polygon(polygon, where)
     codes = [_CODES[letter] for letter in types]
     codes[0] = Path.MOVETO
     return Path([*polygon.vertices, polygon.vertices[0]], [*codes, Path.LINETO])

@@ -8,14 +8,13 @@ with a box takes about 300 bytes.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.errors import LabelError
+from bdd100k_models.formats.stream import stream_frames
 
 
 class Box2D(msgspec.Struct, gc=False):
@@ -102,14 +101,6 @@ class Frame(msgspec.Struct, omit_defaults=True):
     labels: list[Label] | None = None
 
 
-class _Dataset(msgspec.Struct):
-    frames: list[Frame]
-
-
-_LIST_DECODER = msgspec.json.Decoder(list[Frame])
-_DICT_DECODER = msgspec.json.Decoder(_Dataset)
-
-
 def load_frames(path: str | os.PathLike[str]) -> list[Frame]:
     """Read the frames of a file, or of every ``*.json`` file of a folder in name order.
 
@@ -123,74 +114,7 @@ def load_frames(path: str | os.PathLike[str]) -> list[Frame]:
         MissingFileError: There is nothing at ``path``, or the folder holds no JSON file.
         LabelError: The file is not JSON, is COCO JSON, or a field has the wrong type; the message names the field.
     """
-    source = Path(path)
-    if source.is_dir():
-        files = sorted(source.glob("*.json"))
-        if not files:
-            raise MissingFileError(f"{source}: no .json file in this folder; name a label file or a folder of them")
-        return [frame for file in files for frame in _load_file(file)]
-    return _load_file(source)
-
-
-def _load_file(file: Path) -> list[Frame]:
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        raise MissingFileError(f"{file}: no such label file; check the path, or the data root and split") from None
-    except OSError as error:
-        raise LabelError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
-    return decode_frames(data, str(file))
-
-
-def decode_frames(data: bytes, where: str) -> list[Frame]:
-    """Decode the text of a label file; ``where`` names it in errors.
-
-    Raises:
-        LabelError: See :func:`load_frames`.
-    """
-    head = data[:64].lstrip()
-    if not head:
-        raise LabelError(f"{where}: the file is empty; write it again")
-    try:
-        if head.startswith(b"["):
-            return _LIST_DECODER.decode(data)
-        return _DICT_DECODER.decode(data).frames
-    except msgspec.ValidationError as error:
-        raise LabelError(_explain(error, data, where)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LabelError(f"{where}: not valid JSON ({error}); the file may be cut off, write it again") from None
-
-
-def _explain(error: msgspec.ValidationError, data: bytes, where: str) -> str:
-    """Turn msgspec's message into one that names the frame and recognises COCO JSON."""
-    if looks_like_coco(data):
-        return f"{where}: this is COCO JSON; Scalabel JSON (a list of frames) is needed here"
-    message = str(error)
-    frame = ""
-    if match := re.search(r"`\$(?:\.frames)?\[(\d+)\]", message):
-        frame = f" (frame {match.group(1)}: {_frame_name(data, int(match.group(1)))})"
-    return f"{where}: {message}{frame}; this is not the Scalabel format"
-
-
-def looks_like_coco(data: bytes) -> bool:
-    """Tell whether the text of a JSON file has COCO's top-level keys, or is a COCO result list."""
-    try:
-        content = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    if isinstance(content, dict):
-        return "images" in content and "frames" not in content
-    first = content[0] if isinstance(content, list) and content else None
-    return isinstance(first, dict) and "image_id" in first and "name" not in first
-
-
-def _frame_name(data: bytes, index: int) -> str:
-    try:
-        content = msgspec.json.decode(data)
-        frames = content["frames"] if isinstance(content, dict) else content
-        return str(frames[index].get("name", "without a name"))
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError, AttributeError, TypeError):
-        return "unreadable"
+    return [frame for _, _, frame in stream_frames(path, Frame)]
 
 
 def frames_by_name(frames: Iterable[Frame], where: str) -> dict[str, Frame]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from bdd100k_models.errors import LabelError, MissingFileError
-from bdd100k_models.formats.scalabel import looks_like_coco
+from bdd100k_models.formats.folders import label_files
 
 _Frame = TypeVar("_Frame", bound=msgspec.Struct)
 
@@ -27,6 +27,7 @@ class _Dataset(msgspec.Struct):
 
 _LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 _DICT_DECODER = msgspec.json.Decoder(_Dataset)
+_KEYS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def stream_frames(path: str | os.PathLike[str], kind: type[_Frame]) -> Iterator[tuple[str, msgspec.Raw, _Frame]]:
@@ -45,12 +46,8 @@ def stream_frames(path: str | os.PathLike[str], kind: type[_Frame]) -> Iterator[
         LabelError: The text is not JSON, is COCO JSON, or a field has the wrong type. The message names file, frame
             and field.
     """
-    source = Path(path)
-    files = sorted(source.glob("*.json")) if source.is_dir() else [source]
-    if not files:
-        raise MissingFileError(f"{source}: no .json file in this folder; name a label file or a folder of them")
     decoder = msgspec.json.Decoder(kind)
-    for file in files:
+    for file in label_files(Path(path)):
         for text, frame in _decode(_map(file), str(file), decoder):
             yield str(file), text, frame
 
@@ -79,7 +76,7 @@ def _decode(
     except msgspec.ValidationError as error:
         kind = "COCO JSON" if looks_like_coco(bytes(text)) else ""
         raise LabelError(_not_scalabel(where, str(error), kind)) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LabelError(f"{where}: {_malformed(bytes(text), str(error))}") from None
     for index, item in enumerate(raw):
         try:
@@ -89,6 +86,19 @@ def _decode(
             raise LabelError(_not_scalabel(where, str(error), kind, _frame_name(item, index))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise LabelError(f"{where}: frame {_frame_name(item, index)}: not valid JSON ({error})") from None
+
+
+def looks_like_coco(text: bytes) -> bool:
+    """Tell whether the text of a JSON file has COCO's top-level keys, or is a COCO result list."""
+    try:
+        if text[:64].lstrip().startswith(b"["):
+            first = _LIST_DECODER.decode(text)[:1]
+            keys = _KEYS_DECODER.decode(first[0]) if first else {}
+            return "image_id" in keys and "name" not in keys
+        keys = _KEYS_DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return "images" in keys and "frames" not in keys
 
 
 def _not_scalabel(where: str, problem: str, kind: str, frame: str = "") -> str:

@@ -25,6 +25,7 @@ from bdd100k_models.evaluation.tracking_frames import (
     compare_region_frames,
 )
 from bdd100k_models.evaluation.tracking_videos import VideoPairs, pair_mask_videos
+from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.formats.stream import stream_frames
 from bdd100k_models.inference.labels import LabelledImage, find_labels, read_labels
@@ -99,6 +100,8 @@ def draw_worst(official: str, names: Sequence[str], sources: Sources, threshold:
     Returns:
         A pair of pictures for each name, or why there is none.
     """
+    if sources.images is None:
+        return [Pair(name, problem="no pictures were given") for name in names]
     task = task_of(official)
     if task is None or not names:
         return [Pair(name, problem="lane markings are not drawn") for name in names]
@@ -111,13 +114,11 @@ def _draw(
     task: Task,
     place: tuple[str, str],
     sides: Sequence[dict[tuple[str, str], LabelledImage]],
-    folder: Path | None,
+    folder: Path,
     threshold: float,
 ) -> Pair:
     labels, predictions = (side.get(place) for side in sides)
     name = "/".join(filter(None, place))
-    if folder is None:
-        return Pair(name, problem="no pictures were given")
     if labels is None:
         return Pair(name, problem="its labels were not found again")
     try:
@@ -143,7 +144,7 @@ def _over(pixels: Pixels, image: LabelledImage | None, task: Task, threshold: fl
 def _pick(path: Path, task: Task, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], LabelledImage]:
     """Find images in a file or folder, by video (or an empty name) and stem; only these are kept."""
     wanted = set(places)
-    if path.is_dir() and not any(path.glob("*.json")):
+    if not holds_json(path):
         images: Iterable[LabelledImage] = find_labels(path, task)
         keyed = (((image.video or "" if task.videos else "", Path(image.name).stem), image) for image in images)
         return {key: image for key, image in keyed if key in wanted}

@@ -85,7 +85,8 @@ def confusion_plot(table: Confusion) -> str:
     with matplotlib.rc_context(_SETTINGS):
         figure, axes = _axes(side, side * 0.9)
         # cells as shapes, where imshow would embed a bitmap
-        axes.pcolormesh(np.arange(len(columns)), np.arange(len(rows)), shares, cmap="Blues", vmin=0, vmax=1)
+        edges = (np.arange(number + 1) - 0.5 for number in (len(columns), len(rows)))
+        axes.pcolormesh(*edges, shares, cmap="Blues", vmin=0, vmax=1)
         axes.invert_yaxis()
         axes.set_xticks(range(len(columns)), [table.columns[i] for i in columns.tolist()], rotation=60, ha="right")
         axes.set_yticks(range(len(rows)), [f"{table.rows[i]} ({counts[i].sum()})" for i in rows.tolist()])

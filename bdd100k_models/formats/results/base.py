@@ -32,6 +32,8 @@ class ResultFormat(ABC):
         record_type: What an image's predictions are encoded to.
         paths: The outputs there are, by name: a file or folder below the output folder.
         defaults: Those that are written when nothing is said.
+        frame_indices: Which frame of its video an image is, by name; where that is not said, its place among those of
+            the video that are written. Only formats of videos ask.
 
     Raises:
         InputError: There is no such output.
@@ -46,6 +48,7 @@ class ResultFormat(ABC):
             raise InputError(f"{task.name} has no output {unknown[0]!r}; its outputs are {', '.join(self.paths)}")
         self.task = task
         self.outputs = tuple(name for name in self.paths if name in (outputs or self.defaults))
+        self.frame_indices: Mapping[str, int] = {}
 
     @abstractmethod
     def encode(self, samples: Sequence[Mapping[str, Any]]) -> Any:
@@ -82,6 +85,20 @@ class ResultFormat(ABC):
 
         Raises:
             OutputError: A file cannot be written; an older one is left as it was.
+        """
+
+    def refuse_foreign(  # noqa: B027 (the evaluation of most tasks leaves out what is of other images)
+        self, names: Iterable[str], out_dir: Path, output: str
+    ) -> None:
+        """Refuse to write beside results with which those of these images could not be scored.
+
+        Args:
+            names: The images of the run.
+            out_dir: Where the files go.
+            output: The output that is to be scored.
+
+        Raises:
+            InputError: There are such results.
         """
 
     def write_scores(  # noqa: B027 (most formats have none)

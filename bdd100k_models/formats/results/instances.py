@@ -14,6 +14,7 @@ import torch
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import write_bitmask
+from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.results.boxes import DetectionFormat, DetectionRecord, box_labels
@@ -163,8 +164,3 @@ def paint_instances(
         painted.masked_fill_(masks[int(order[index])].bool(), index + 1)
     result: npt.NDArray[np.int32] = painted.cpu().numpy()
     return result
-
-
-def holds_json(truth: Path) -> bool:
-    """Tell whether labels are JSON, a file or a folder of them, and no folder of masks."""
-    return truth.is_file() or any(truth.glob("*.json"))

@@ -19,10 +19,10 @@ import torch
 from bdd100k_models import tasks
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import CROWD, IGNORED, write_bitmask
+from bdd100k_models.formats.bitmask import CROWD, IGNORED, OFFICIAL_OBJECTS, write_bitmask
+from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
-from bdd100k_models.formats.results.instances import holds_json
 from bdd100k_models.formats.scalabel import RLE, Frame, Label
 from bdd100k_models.runtime.segments import OFFSET
 from bdd100k_models.tasks import TASKS
@@ -32,9 +32,6 @@ THINGS = len(tasks.THINGS)
 
 #: The categories as the models count them.
 MODEL_CATEGORIES = TASKS["pan_seg"].categories[-THINGS:] + TASKS["pan_seg"].categories[:-THINGS]
-
-#: The official tool counts at most so many segments of a bitmask.
-MAX_SEGMENTS = 100
 
 _VOID = len(MODEL_CATEGORIES)
 _STUFF = len(MODEL_CATEGORIES) - THINGS
@@ -111,7 +108,7 @@ class PanopticFormat(ResultFormat):
         path = (out_dir / self.paths["bitmasks"] / name).with_suffix(".png")
         category_ids = self.task.category_ids
         # stuff has the lowest numbers, and things follow in order of their scores
-        chosen = list(zip(record.numbers, record.categories, record.masks, strict=True))[:MAX_SEGMENTS]
+        chosen = list(zip(record.numbers, record.categories, record.masks, strict=True))[:OFFICIAL_OBJECTS]
         if not chosen:
             ones = np.ones(record.size, np.uint8)
             write_bitmask(path, ones * 0, ones, ones * (CROWD | IGNORED))

@@ -14,15 +14,13 @@ import torch
 
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import encode_png
+from bdd100k_models.formats.bitmask import NO_CLASS, encode_png
 from bdd100k_models.formats.files import write_bytes
+from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.scalabel import RLE, Frame, Label
 from bdd100k_models.tasks import Task
-
-#: The value of pixels without a class, in masks of the data set and of predictions.
-NO_CLASS = 255
 
 
 class SemanticRecord(msgspec.Struct, gc=False):
@@ -119,7 +117,7 @@ class SemanticFormat(ResultFormat):
 
     def output_for(self, truth: Path) -> str:
         """Return ``masks`` for a folder of PNG files, else ``json``."""
-        return "masks" if truth.is_dir() and not any(truth.glob("*.json")) else "json"
+        return "json" if holds_json(truth) else "masks"
 
     def raw(self, record: SemanticRecord) -> npt.NDArray[np.int64]:
         """Return the class of each pixel, int64 (height, width)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -13,14 +12,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from bdd100k_models.errors import InputError
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import write_bitmask
+from bdd100k_models.formats.bitmask import OFFICIAL_OBJECTS, write_bitmask
+from bdd100k_models.formats.folders import files_below, files_in, holds_json
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.scalabel import RLE, Box2D, Frame, Label
-
-#: The official tool takes at most so many mask tracks in a frame.
-MAX_MASKS = 100
+from bdd100k_models.paths import is_dir
 
 
 class TrackRecord(msgspec.Struct, gc=False):
@@ -82,10 +81,23 @@ class BoxTrackFormat(ResultFormat):
         count = 0
         for video, frames in _by_video(records):
             with self._json(video, out_dir) as add:
-                for index, name, record in frames:
+                for place, (path, record) in enumerate(frames):
+                    name, index = PurePosixPath(path).name, self.frame_indices.get(path, place)
                     count += len(record.ids)
                     add(Frame(name=name, videoName=video, frameIndex=index, labels=self.labels(record)))
         return count
+
+    def refuse_foreign(self, names: Iterable[str], out_dir: Path, output: str) -> None:
+        """Refuse to write beside results of other videos, which the evaluation would refuse when all is done."""
+        folder = out_dir / self.paths[output]
+        if not is_dir(folder):
+            return
+        found = [path.stem for path in files_in(folder, ".json")] if output == "json" else _folders_of_masks(folder)
+        if foreign := sorted(set(found) - {_video_of(name) for name in names}):
+            raise InputError(
+                f"{folder}: holds results of other videos ({foreign[0]}), with which these cannot be scored; "
+                "use another --format-dir, or move them away"
+            )
 
     @contextlib.contextmanager
     def _json(self, video: str, out_dir: Path) -> Iterator[Callable[[msgspec.Struct], None]]:
@@ -136,7 +148,7 @@ class MaskTrackFormat(BoxTrackFormat):
         masks = sample["pred_track_instances"]["masks"]
         size = tuple(masks.shape[-2:]) if len(masks) else tuple(sample["ori_shape"][:2])
         painted = np.zeros(size, np.int32)
-        best = np.argsort(-columns["scores"], kind="stable")[:MAX_MASKS]
+        best = np.argsort(-columns["scores"], kind="stable")[:OFFICIAL_OBJECTS]
         for row in best[::-1]:
             painted[_to_numpy(masks[int(row)]) > 0] = row + 1
         coded = rle.encode_labels(painted)
@@ -172,8 +184,11 @@ class MaskTrackFormat(BoxTrackFormat):
 
     def output_for(self, truth: Path) -> str:
         """Return ``json`` for labels in JSON, else ``bitmasks``."""
-        holds_json = truth.is_file() or any(truth.glob("*.json"))
-        return "json" if holds_json else "bitmasks"
+        return "json" if holds_json(truth) else "bitmasks"
+
+
+def _folders_of_masks(folder: Path) -> set[str]:
+    return {file.parent.as_posix() for file in files_below(folder) if file.suffix == ".png"}
 
 
 def _columns(instances: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
@@ -201,17 +216,10 @@ def _plain(columns: Mapping[str, npt.NDArray[Any]], order: npt.NDArray[np.int64]
     }
 
 
-def _by_video(records: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Iterator[tuple[int, str, Any]]]]:
-    """Yield each video with its frames: index, name and record. Names are ``VIDEO/FRAME``."""
-    for video, frames in groupby(records, key=lambda pair: str(PurePosixPath(pair[0]).parent)):
-        yield video, _with_indices(frames)
+def _by_video(records: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Iterator[tuple[str, Any]]]]:
+    """Yield each video with the names and records of its frames. Names are ``VIDEO/FRAME``."""
+    return groupby(records, key=lambda pair: _video_of(pair[0]))
 
 
-def _with_indices(frames: Iterable[tuple[str, Any]]) -> Iterator[tuple[int, str, Any]]:
-    """Count frames from the number in the first one's name, which is 1 for the first frame of a whole video."""
-    first = 0
-    for position, (path, record) in enumerate(frames):
-        name = PurePosixPath(path).name
-        if position == 0 and (match := re.search(r"-(\d{7})\.\w+$", name)):
-            first = max(int(match[1]) - 1, 0)
-        yield first + position, name, record
+def _video_of(name: str) -> str:
+    return str(PurePosixPath(name).parent)
