@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bdd100k_models.errors import InputError, OutputError
+from bdd100k_models.errors import InputError, OutputError, ZooError
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             yield file
         temporary.replace(path)
     except OSError as error:
-        if isinstance(error, OutputError):
+        if isinstance(error, ZooError):
             raise
         raise output_error(path, error) from None
     finally:
