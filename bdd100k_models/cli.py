@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
     parser = argparse.ArgumentParser(
         prog="bdd100k-models",
-        description="Test, train and evaluate the BDD100K model zoo.",
+        description="Test, train, evaluate and export the models of the BDD100K zoo, and predict with them.",
         formatter_class=HelpFormatter,
         epilog=(
             "examples:\n"

@@ -3,24 +3,73 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 _LINE_EVERY = 30.0  # seconds between lines when the output is not a terminal
 
 
 class _Speed(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.2f} {self.unit}/s" if speed else f"- {self.unit}/s")
+        speed, unit = task.finished_speed or task.speed, task.fields["unit"]
+        return Text(f"{speed:.2f} {unit}/s" if speed else f"- {unit}/s")
+
+
+class _Screen:
+    """The terminal, of which the bars of all threads share one part; what else is printed stands above it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._shown = 0
+
+    def show(self, description: str, total: float, done: float, unit: str) -> tuple[Progress, TaskID]:
+        """Add a bar."""
+        with self._lock:
+            if self._progress is None:
+                progress = Progress(
+                    TextColumn("{task.description}", markup=False),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    _Speed(),
+                    TextColumn("left"),
+                    TimeRemainingColumn(),
+                    console=Console(stderr=True),
+                    # output that goes elsewhere has to arrive there
+                    redirect_stdout=sys.stdout.isatty(),
+                )
+                progress.start()
+                self._progress = progress
+            self._shown += 1
+            return self._progress, self._progress.add_task(description, total=total, completed=int(done), unit=unit)
+
+    def leave(self, task: TaskID) -> None:
+        """Drop a bar; the last one of all stays to be read."""
+        with self._lock:
+            assert self._progress is not None
+            self._shown -= 1
+            if self._shown:
+                self._progress.remove_task(task)
+            else:
+                self._progress.stop()
+                self._progress = None
+
+
+_screen = _Screen()
 
 
 class ProgressBar:
@@ -41,24 +90,14 @@ class ProgressBar:
         self._base = self._count = done
         self._started = self._last_line = time.monotonic()
         self._visible = visible
-        self._bar: Progress | None = None
-        if visible and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                _Speed(unit),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self._task = self._bar.add_task(description, total=total, completed=int(done))
+        self._bar: tuple[Progress, TaskID] | None = None
 
     def advance(self, count: float = 1) -> None:
         """Say that ``count`` more are done."""
         self._count = min(self._count + count, self.total)
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._count)
+            progress, task = self._bar
+            progress.update(task, completed=self._count)
         elif self._visible and time.monotonic() - self._last_line > _LINE_EVERY:
             self._last_line = time.monotonic()
             rate = (self._count - self._base) / (self._last_line - self._started)
@@ -71,13 +110,14 @@ class ProgressBar:
 
     def __enter__(self) -> ProgressBar:
         """Show the bar."""
-        if self._bar is not None:
-            self._bar.start()
+        if self._visible and sys.stderr.isatty():
+            self._bar = _screen.show(self.description, self.total, self._count, self.unit)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar as it is, if no other one is shown."""
         if self._bar is not None:
-            self._bar.stop()
+            _screen.leave(self._bar[1])
+            self._bar = None

@@ -7,6 +7,8 @@ import os
 # several workers share the cores
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
+import functools
+import json
 from pathlib import Path
 
 import cv2
@@ -38,6 +40,20 @@ def shared() -> Path:
         tell = pytest.fail if SAMPLES_REQUIRED else pytest.skip
         tell("needs the sample data in ../shared, which is not here")
     return SHARED
+
+
+@functools.cache
+def handed_in() -> frozenset[str]:
+    """Return the names of models that contributions brought, before and after their rows are written."""
+    entries = [json.loads(path.read_text()) for path in ROOT.glob("contributions/*/entry.json")]
+    names = {model["name"] for entry in entries for model in entry["models"]}
+    facts = SHARED / "facts/zoo.json"
+    if facts.is_file():
+        known = {row["name"] for table in json.loads(facts.read_text()) for row in table["rows"]}
+        rows = [json.loads(path.read_text()) for path in (ROOT / "zoo").glob("*.json")]
+        ours = [method for methods in rows for method in methods if method.get("source", "bdd100k") == "bdd100k"]
+        names |= {model["name"] for method in ours for model in method["models"]} - known
+    return frozenset(names)
 
 
 @pytest.fixture(scope="session")

@@ -141,7 +141,7 @@ class Contribution:
             "venue": "CVPR 2031",
             "paper": {"title": "A Detector for Tests", "url": f"{address}/paper"},
             "authors": [{"name": "Ada Example", "url": f"{address}/ada"}, {"name": "Ben Example"}],
-            "abstract": "It is small. " * 10,
+            "abstract": "It is small (p < 0.05).\n" * 10,
             "summary": "Finds little. Costs less.",
             "code": f"{address}/code",
             "usage": f"{address}/usage",

@@ -64,6 +64,13 @@ def check(contribution: Contribution, **options: Any) -> Checklist:
     return check_entry(contribution.folder, CheckOptions(**settings))[0]
 
 
+def merge_config(contribution: Contribution, checkout: Path) -> Path:
+    """Put the config where its link says."""
+    place = checkout / f"det/configs/mini/{NAME}.py"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(contribution.config, place))
+
+
 def leave_only(contribution: Contribution, folder: str) -> None:
     """Remove the files in the other folders, so that what is not tested costs no time."""
     for path in contribution.folder.iterdir():
@@ -86,6 +93,7 @@ def test_what_is_right_passes(contribution: Contribution, capsys: pytest.Capture
 
 def test_the_row_that_publish_writes_is_taken(contribution: Contribution, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "zoo", tmp_path / "root/zoo")
+    merge_config(contribution, tmp_path / "root")
     count = sum(
         parameter.numel() for parameter in build_model(load_config(ROOT / f"det/configs/mini/{MODEL}.py")).parameters()
     )
@@ -169,7 +177,12 @@ def renamed(name: str) -> Callable[[Contribution], None]:
 
 
 def twice(contribution: Contribution) -> None:
-    contribution.entry["models"] *= 2
+    contribution.entry["models"].append({**contribution.model, "name": contribution.model["name"].upper()})
+
+
+def other_order(contribution: Contribution) -> None:
+    """Put the score of the test set first, by which the model would be ranked."""
+    contribution.model["columns"] = dict(reversed(contribution.model["columns"].items()))
 
 
 ENTRIES = {
@@ -182,6 +195,12 @@ ENTRIES = {
     "no models": (entry_change(models=[]), "entry", "models is empty"),
     "html": (entry_change(abstract="word " * 30 + "<script>"), "entry", "holds HTML"),
     "markup": (entry_change(method="A [link](x)"), "entry", "leave out brackets"),
+    "processing instruction": (entry_change(summary="<?x"), "entry", "holds HTML"),
+    "fence": (entry_change(abstract="word " * 30 + "\n```"), "entry", "holds HTML or Markdown (```)"),
+    "bar": (entry_change(method="A | b"), "entry", "leave out brackets, bars"),
+    "backtick": (entry_change(method="A ` b"), "entry", "leave out brackets, bars"),
+    "control character in a name": (entry_change(authors=[{"name": "A\x1b[2J"}]), "entry", "leave out brackets"),
+    "control character in a text": (entry_change(summary="A\x1b[2J"), "entry", "cannot be printed"),
     "no title": (entry_change(paper={"title": "", "url": "https://a.org"}), "paper", "paper.title is missing"),
     "no address": (entry_change(paper={"title": "T", "url": "javascript:alert(1)"}), "paper", "paper.url is"),
     "no venue": (entry_change(venue=""), "venue", "venue is missing"),
@@ -198,8 +217,14 @@ ENTRIES = {
     "another task's score": (column_change("PQ-val", "20.1"), "columns", "PQ-val is no score of det"),
     "cell that breaks the table": (column_change("Tricks", "a | b"), "columns", "would break the table"),
     "column that breaks the page": (column_change("A | b\n::error::", "x"), "columns", "cannot head a column"),
+    "other order": (other_order, "columns", "another order than the template's, Backbone"),
+    "column like a fact": (column_change("Parameters", "1"), "columns", "is one that every model has"),
+    "score without end": (column_change("Box AP-val", "9" * 400), "columns", "which is no number"),
+    "cell that a terminal obeys": (column_change("Backbone", "R\x1b[2J"), "columns", "would break the table"),
     "no backbone": (column_change("Backbone", ""), "columns", "Backbone is empty"),
-    "taken name": (renamed("faster_rcnn_r50_fpn_1x_det_bdd100k"), "names", "the zoo has a model of this name"),
+    "taken name": (renamed("faster_rcnn_r50_fpn_1x_det_bdd100k"), "names", "the zoo has a model or a page"),
+    "taken in another case": (renamed("Faster_RCNN_R50_fpn_1x_det_bdd100k"), "names", "the zoo has a model"),
+    "name of a page": (renamed("Index"), "names", "a page of this name"),
     "name that leads out": (renamed("../../x"), "names", "a name is 3 to 200"),
     "two of a name": (twice, "names", "stands twice"),
     "another config": (link_change("config", "./configs/det/other.py"), "names", "the config is called other.py"),
@@ -208,6 +233,8 @@ ENTRIES = {
     "local link": (link_change("preds", "file:///etc/passwd"), "files", "links.preds is 'file:"),
     "config elsewhere": (link_change("config", "../../x.py"), "files", "not a path below the task's folder"),
     "config not below configs": (link_change("config", "./test.py"), "files", "not a config below ./configs/"),
+    "config of odd characters": (link_change("config", "./configs/a b.py"), "files", "not of letters, digits"),
+    "no host": (link_change("visuals", "https://[x]"), "files", "links.visuals is 'https://[x]'"),
     "unknown link": (link_change("wieghts", "https://a.org"), "files", "wieghts is not known"),
 }
 
@@ -231,6 +258,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(
     contribution.entry["venue"] = "\x1b[31mCVPR\n::set-output name=x::y\u202e"
     contribution.model["name"] = "\x1b[2J"
     contribution.save()
+    contribution.predictions.unlink()
     main(["zoo", "check", str(contribution.folder), "--offline"])
     output = capsys.readouterr().out
     assert all(character.isprintable() or character == "\n" for character in output)
@@ -320,6 +348,7 @@ CONFIGS = {
         "outside",
     ),
     "template": (f"{BASE}{LOAD}log_level = '{{{{ fileDirname }}}}'\n", "config", "a template"),
+    "template in a remark": (f"{BASE}{LOAD}# {{{{$ZZ:x|\\n{TOUCH}#}}}}\n", "config", "line 3: {{ begins a template"),
     "base outside": (f"_base_ = ['/etc/x.py']\n{LOAD}", "config", "no relative path of a config"),
     "base of a library": (f"_base_ = ['mmdet::x.py']\n{LOAD}", "config", "no relative path of a config"),
     "base that is not there": (f"_base_ = ['./none.py']\n{LOAD}", "config", "which is not there"),
@@ -436,6 +465,47 @@ def test_the_pickles_would_run_where_they_are_trusted(contribution: Contribution
     SENTINEL.unlink()
 
 
+def test_the_config_that_is_checked_is_the_one_that_is_merged(
+    contribution: Contribution, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = merge_config(contribution, checkout)
+    assert check(contribution, root=checkout, data_root=None).problems == []
+    place.write_text(f"import os\n{place.read_text()}")
+    report = check(contribution, root=checkout, data_root=None)
+    assert "differs from that where links.config says" in report.items["config"].problems[0]
+    assert not report.items["model"].passed
+    # a base beside the entry does not stand for that of the zoo
+    place.unlink()
+    shutil.copy(checkout / f"det/configs/mini/{MODEL}.py", contribution.folder / "configs")
+    (checkout / f"det/configs/mini/{MODEL}.py").write_text("import os\n")
+    assert "an import" in check(contribution, root=checkout, data_root=None).items["config"].problems[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"), [("log_level = 'INFO'", 0, "plain data"), ("import os", 1, "an import")]
+)
+def test_a_config_alone_is_read_as_data(
+    checkout: Path, text: str, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = checkout / "det/configs/x.py"
+    path.write_text(text)
+    assert main(["zoo", "check", str(path), "--root", str(checkout)]) == status
+    assert words in capsys.readouterr().out
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert main(["zoo", "check", str(path), "--root", str(checkout)]) == 1
+
+
+def test_whatever_breaks_is_a_line(contribution: Contribution, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("bdd100k_models.zoo.check.look_at_predictions", broken)
+    report = check(contribution, data_root=None)
+    assert report.items["entry"].problems == [f"{NAME}: the check broke off (RuntimeError: two lines)"]
+    assert not report.items["visuals"].passed
+
+
 # -------------------------------------------------------------------------------------------- predictions and scores
 
 
@@ -514,6 +584,17 @@ def test_predictions_and_scores_that_are_wrong(
     assert not report.items[item].passed
 
 
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", ".."])
+def test_a_folder_of_predictions_holds_files_of_its_own(contribution: Contribution, target: str) -> None:
+    folder = contribution.predictions.with_suffix("")
+    folder.mkdir()
+    shutil.move(contribution.predictions, folder / "b.json")
+    assert check(contribution, data_root=None).problems == []
+    (folder / "a.json").symlink_to(target)
+    (problem,) = check(contribution, data_root=None).items["predictions"].problems
+    assert "a.json" in problem and " is a link to a " in problem
+
+
 def test_scores_are_compared_with_their_file_where_there_are_no_labels(contribution: Contribution) -> None:
     column("Box AP-val", "77.7")(contribution)
     report = check(contribution, data_root=None)
@@ -568,6 +649,11 @@ def overlapping(contribution: Contribution) -> None:
     contribution.visuals.write_bytes(bytes(data[:first_end]) + bytes(contents))
 
 
+def packed_otherwise(contribution: Contribution) -> None:
+    with zipfile.ZipFile(contribution.visuals, "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("image0.jpg", picture())
+
+
 def lying(contribution: Contribution) -> None:
     """Announce another length than the file has."""
     write_zip(contribution.visuals, {"image0.jpg": picture()})
@@ -603,6 +689,7 @@ VISUALS = {
     "drive": (archive({"C:/image0.jpg": picture()}), "absolute path"),
     "link": (with_link, "is a link or a device"),
     "bomb": (bomb, "times smaller"),
+    "packed otherwise": (packed_otherwise, "is packed in another way"),
     "overlapping": (overlapping, "overlap"),
     "lying length": (lying, "image0.jpg"),
     "password": (locked, "needs a password"),
@@ -658,6 +745,10 @@ def test_rows_are_written_where_they_belong(contribution: Contribution, checkout
 
     path = checkout / "zoo/det.json"
     before = decode_zoo(path.read_bytes(), "before")
+    # first the config has to be where its link says
+    assert write(contribution, checkout) == 2
+    assert path.read_bytes() == (ROOT / "zoo/det.json").read_bytes()
+    merge_config(contribution, checkout)
     assert write(contribution, checkout) == 0
     methods = decode_zoo(path.read_bytes(), "after")
     assert [m for m in methods if m.method != "Tiny Detector"] == list(before)
@@ -675,9 +766,14 @@ def test_rows_are_written_where_they_belong(contribution: Contribution, checkout
 
 
 def test_rows_of_a_known_method_join_its_table(contribution: Contribution, checkout: Path) -> None:
-    from bdd100k_models.zoo.records import decode_zoo
+    from bdd100k_models.zoo.records import decode_zoo, load_zoo
 
+    merge_config(contribution, checkout)
     contribution.entry["method"] = "RetinaNet"
+    contribution.save()
+    # another paper's rows do not, whatever they call themselves
+    assert write(contribution, checkout) == 2
+    contribution.entry["paper"]["url"] = next(m.paper.url for m in load_zoo("det") if m.method == "RetinaNet")
     contribution.save()
     assert write(contribution, checkout) == 0
     methods = decode_zoo((checkout / "zoo/det.json").read_bytes(), "after")
@@ -746,6 +842,10 @@ def test_the_workflow_checks_what_was_changed_and_fails_with_it(tmp_path: Path) 
         (sent / "contributions" / name / "entry.json").write_text("{}")
         (sent / "contributions" / name / "preds/x.json").write_text("[]")
     (sent / "contributions/note.txt").write_text("no entry")
+    configs = [f"det/configs/{name}.py" for name in ("x", "deep/a b", "$(touch here)")]
+    for config in configs:
+        (sent / config).parent.mkdir(parents=True, exist_ok=True)
+        (sent / config).write_text("import os")
     git("add", ".")
     git("commit", "--quiet", "-m", "after")
     tool.parent.mkdir(parents=True)
@@ -755,7 +855,8 @@ def test_the_workflow_checks_what_was_changed_and_fails_with_it(tmp_path: Path) 
     done = subprocess.run(run, cwd=tmp_path, env={**os.environ, "BASE": base}, capture_output=True, check=False)
     assert done.returncode == 1, done.stderr
     calls = [call.split("\0")[:-1] for call in (tmp_path / "calls").read_text().split("END\0")[:-1]]
-    expected = [["zoo", "check", f"sent/contributions/{name}", "--root", "sent"] for name in (*hostile, "old")]
+    paths = [*(f"contributions/{name}" for name in (*hostile, "old")), *configs]
+    expected = [["zoo", "check", f"sent/{path}", "--root", "sent"] for path in paths]
     assert sorted(calls) == sorted(expected)
     assert not (tmp_path / "here").exists()
     tool.write_text("#!/bin/sh\n")
@@ -769,7 +870,9 @@ def test_rows_go_to_the_group_that_is_named(checkout: Path) -> None:
     methods = load_zoo("tagging")
     name = methods[0].method
     scene = next(method for method in methods if method.method == name and method.group != methods[0].group)
-    row = EntryModel("new_tag_bdd100k", scene.models[0].columns, scene.models[0].links)
-    path = write_rows(Entry(task="tagging", method=name, group=scene.group, models=[row]), checkout)
+    row = EntryModel("new_tag_bdd100k", scene.models[0].columns, {"config": "./configs/new_tag_bdd100k.py"})
+    (checkout / "tagging/configs").mkdir(parents=True)
+    (checkout / "tagging/configs/new_tag_bdd100k.py").touch()
+    path = write_rows(Entry(task="tagging", method=name, paper=scene.paper, group=scene.group, models=[row]), checkout)
     homes = [m["group"] for m in json.loads(path.read_text()) if any(r["name"] == row.name for r in m["models"])]
     assert homes == [scene.group]

@@ -8,21 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bdd100k_models.errors import ZooError
+from bdd100k_models.errors import LabelError, ZooError
 from bdd100k_models.evaluation.run import evaluate
 from bdd100k_models.tasks import JOINTS, TAGS, TASKS
 from bdd100k_models.zoo.check import Checklist, CheckOptions, check_entry
 from bdd100k_models.zoo.check.predictions import compare_images, look_at_predictions
-from bdd100k_models.zoo.check.scores import COLUMNS
+from bdd100k_models.zoo.check.scores import COLUMNS, read_scores
 from bdd100k_models.zoo.check.truth import find_truth
+from bdd100k_models.zoo.records import published
 from bdd100k_models.zoo.tables import template_columns
 
 NAME = "tiny_r18_1x_test_bdd100k"
+GROUPS = {"tagging": "Weather Tagging"}
 Frames = list[dict[str, Any]]
 
 
@@ -114,7 +117,8 @@ def measured(task: str, folder: Path, frames: Frames) -> tuple[Path, Path]:
         for title, key in COLUMNS[task].items():
             score = summary.get(key, 0.0)
             columns[f"{title}-{split}"] = f"{score:d}" if isinstance(score, int) else f"{score:.2f}"
-    (contribution / "entry.json").write_text(json.dumps({"task": task, "models": [{"name": NAME, "columns": columns}]}))
+    entry = {"task": task, "group": GROUPS.get(task, ""), "models": [{"name": NAME, "columns": columns}]}
+    (contribution / "entry.json").write_text(json.dumps(entry))
     return contribution, labels
 
 
@@ -158,6 +162,53 @@ def test_a_missing_image_and_a_better_score_are_told(task: str, tmp_path: Path) 
     report = check(contribution, labels)
     assert "1 of 3 images are missing" in report.items["complete"].problems[0]
     assert f"{title}-val is 123.45" in report.items["table"].problems[0]
+
+
+def test_a_group_of_tags_is_measured_by_its_own(tmp_path: Path) -> None:
+    contribution, labels = measured("tagging", tmp_path, make_frames("tagging", seed=1))
+    entry = json.loads((contribution / "entry.json").read_text())
+    (contribution / "entry.json").write_text(json.dumps({**entry, "group": "Scene Tagging"}))
+    report = check(contribution, labels)
+    assert "its tags are weather; its group has scene alone" in report.items["predictions"].problems[0]
+    assert "they are not of scene alone" in report.items["scores"].problems[0]
+    # the mean with an easier tag would be another score
+    (contribution / "entry.json").write_text(json.dumps(entry))
+    frames = make_frames("tagging", seed=1)
+    for frame in frames:
+        frame["attributes"]["scene"] = TAGS["scene"][0]
+    (contribution / f"preds/{NAME}.json").write_text(json.dumps(frames))
+    report = check(contribution, labels)
+    assert "its tags are weather, scene; its group has weather alone" in report.items["predictions"].problems[0]
+    assert not report.items["table"].passed
+
+
+def test_labels_of_another_form_are_no_fault_of_predictions(tmp_path: Path) -> None:
+    contribution, _ = measured("sem_seg", tmp_path, make_frames("sem_seg"))
+    (tmp_path / "masks").mkdir()
+    for number in range(3):
+        (tmp_path / f"masks/image{number}.png").touch()
+    report = check(contribution, tmp_path / "masks")
+    assert report.items["predictions"].passed and report.items["complete"].passed
+    assert "the labels are PNG files" in report.items["scores"].unchecked[0]
+
+
+def test_a_score_that_one_table_lacks_is_a_column_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bdd100k_models.zoo import tables
+
+    whole = published("pan_seg")[0]
+    cells = {name: cell for name, cell in whole.models[0].columns.items() if name not in ("PQ-test", "MS-train")}
+    part = msgspec.structs.replace(whole, models=[msgspec.structs.replace(whole.models[0], columns=cells)])
+    for methods in ((whole, part), (part, whole)):
+        monkeypatch.setattr(tables, "published", lambda task, methods=methods: methods)
+        assert template_columns("pan_seg") == ["Backbone", "Lr schd", "PQ-val", "PQ-test"]
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf")])
+def test_numbers_without_bounds_are_no_scores(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps({"AP": value}))
+    with pytest.raises(LabelError, match="out of all bounds"):
+        read_scores(TASKS["det"], path)
 
 
 Damage = Callable[[Frames], Any]
@@ -263,6 +314,12 @@ def test_images_are_compared_as_sets(found: list[str], expected: list[str]) -> N
     assert len(problems) == bool(missing) + bool(foreign)
     if missing:
         assert problems[0].startswith(f"{len(missing)} of {len(expected)} images are missing")
+
+
+def test_names_that_no_file_has_are_foreign() -> None:
+    assert list(compare_images(["a.jpg", "", ".", "/"], ["a.png"], files=True)) == [
+        "2 images are not of the validation set (., /)"
+    ]
 
 
 def test_labels_that_are_files_are_compared_without_suffixes(tmp_path: Path) -> None:

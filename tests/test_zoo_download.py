@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from bdd100k_models.errors import DownloadError, InputError, OutputError
+from bdd100k_models.progress import ProgressBar
 from bdd100k_models.zoo import download
 from bdd100k_models.zoo.download import transfer
 from bdd100k_models.zoo.download.checked import read_md5
@@ -57,6 +58,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BDD100K_MODELS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.delenv("BDD100K_MODELS_MIRRORS", raising=False)
+    monkeypatch.setattr(download, "ZOO_SERVERS", {"127.0.0.1"})
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(transfer, "PAUSE", 0.01)
@@ -362,7 +364,10 @@ def test_processes_at_once_fetch_once(server: Server) -> None:
         return False
 
     server.behaviour = slow
-    code = f"from bdd100k_models.zoo.download import weights_file; print(weights_file({server.url!r}))"
+    code = (
+        "from bdd100k_models.zoo import download; download.ZOO_SERVERS = {'127.0.0.1'}; "
+        f"print(download.weights_file({server.url!r}))"
+    )
     runs = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -419,7 +424,13 @@ def test_same_names_on_other_hosts_are_kept_apart(server: Server) -> None:
 
 
 def test_an_address_cannot_lead_out_of_the_cache() -> None:
-    assert download.path_in_zoo("http://a/bdd100k/../..//%2e%2e/etc/model.pth?x=1#y") == "etc/model.pth"
+    assert download.path_in_zoo("http://127.0.0.1/bdd100k/../..//%2e%2e/etc/model.pth#y") == "etc/model.pth"
+    elsewhere = [f"http://a/b/{name}" for name in ("..", "", "%2e%2e", "a%2fb", "%00", "x" * 300, "x?y")]
+    paths = [Path(download.path_in_zoo(url)) for url in elsewhere]
+    assert len(set(paths)) == len(paths)
+    for path in paths:
+        assert path.parts[0] == "elsewhere" and len(path.parts) == 3
+        assert ".." not in path.parts and "\0" not in str(path) and len(path.name) <= 100
 
 
 def test_a_new_md5_is_asked_for_when_the_old_one_fits_nothing(server: Server, tmp_path: Path) -> None:
@@ -491,6 +502,22 @@ def test_progress_is_shown_on_a_terminal(
     assert "big.pth" in shown
     assert "8/8" in shown
     assert "MiB/s" in shown
+
+
+def test_bars_at_once_share_the_terminal_and_leave_the_output_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with ProgressBar(2, "first") as first:
+        with ProgressBar(3, "second", unit="MiB") as second:
+            print("a path")
+            assert first._bar is not None and second._bar is not None
+            assert first._bar[0] is second._bar[0]
+            second.advance(3)
+        first.advance(2)
+    output = capsys.readouterr()
+    assert output.out == "a path\n"
+    assert "2/2" in output.err
 
 
 def hear(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:

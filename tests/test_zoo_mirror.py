@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from bdd100k_models.cli import main
 from bdd100k_models.errors import DownloadError, LabelError
 from bdd100k_models.zoo import download, mirror
 from bdd100k_models.zoo.download import transfer
+from bdd100k_models.zoo.download.files import obtain
 from bdd100k_models.zoo.parts import kinds_of
 from bdd100k_models.zoo.records import published
 from zoo_server import ZooServer, serving
@@ -85,7 +87,8 @@ def test_what_a_complete_mirror_has() -> None:
     }
     assert {file.url for file in everything} == {url for _, url in links}
     assert len(everything) == len({file.path for file in everything}) == len(links)
-    assert all(file.path.startswith(file.url.split("/bdd100k/")[1].split("/")[0]) for file in everything)
+    ours = [file for file in everything if "//dl.cv.ethz.ch/bdd100k/" in file.url]
+    assert all(file.url.endswith(f"/bdd100k/{file.path}") for file in ours) and len(ours) >= 1560
     assert {file.path for file in mirror.wanted_files([TASK], kinds)} == set(ALL)
     assert {file.path for file in mirror.wanted_files([TASK], ["weights"])} == {WEIGHTS, MD5}
 
@@ -283,6 +286,54 @@ def test_a_folder_is_checked_against_its_index(
     assert main([*arguments, str(tmp_path / "mirror"), "--mirror", server.address]) == 0
 
 
+def test_what_no_disk_delivers_comes_from_the_next_mirror(
+    server: ZooServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken" / PREDS
+    broken.parent.mkdir(parents=True)
+    broken.symlink_to("/proc/self/mem")  # its first bytes are an error of reading
+    arguments = ["zoo", "download", NAME, "--what", "preds", "--dest", str(tmp_path / "d"), "--mirror"]
+    assert main([*arguments, str(tmp_path / "broken")]) == 2
+    assert f"{broken}: cannot be read" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "broken"), "--mirror", server.address]) == 0
+    assert (tmp_path / "d" / PREDS).read_bytes() == ALL[PREDS]
+
+
+def test_addresses_that_differ_in_their_query_are_different_files(
+    server: ZooServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bdd100k_models.zoo.records import Model
+
+    address = f"{server.address}/uc?id="
+    hashes = {key: hashlib.md5(key.encode()).hexdigest() for key in "AB"}
+    models = [
+        Model(
+            key, {"AP-val": "1"}, {"weights": f"{address}{key}", "md5": f"{address}m{key}", "preds": f"{address}p{key}"}
+        )
+        for key in "AB"
+    ]
+    server.files.clear()
+    for key, digest in hashes.items():
+        server.files |= {
+            f"/uc?id={key}": key.encode(),
+            f"/uc?id=m{key}": digest.encode(),
+            f"/uc?id=p{key}": b"p" + key.encode(),
+        }
+    method = msgspec.structs.replace(published(TASK)[0], models=models)
+    monkeypatch.setattr(mirror, "published", lambda task: (method,))
+    monkeypatch.setattr(download, "all_models", lambda: {model.name: (TASK, method, model) for model in models})
+    for key, model in zip("AB", models, strict=True):
+        assert download.weights_file(model.links["weights"]).read_bytes() == key.encode()
+        assert obtain(model, "preds", None).read_bytes() == f"p{key}".encode()
+    # hashes are fetched before what they are of, whatever they are called
+    assert main(["zoo", "mirror", str(tmp_path / "mirror"), "--task", TASK]) == 0
+    assert sorted(stored(tmp_path / "mirror").values()) == sorted(server.files.values())
+    monkeypatch.setenv("BDD100K_MODELS_CACHE", str(tmp_path / "new"))
+    server.files.clear()
+    with download.preferring([str(tmp_path / "mirror")]):
+        assert [download.weights_file(model.links["weights"]).read_bytes() for model in models] == [b"A", b"B"]
+
+
 def test_an_interruption_breaks_off_and_keeps_what_came(tmp_path: Path) -> None:
     from bdd100k_models.zoo.download.files import in_parallel
 
@@ -305,7 +356,7 @@ def test_an_interruption_breaks_off_and_keeps_what_came(tmp_path: Path) -> None:
 
     began = time.monotonic()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(transfer.requests, "get", lambda *arguments, **options: Answer())
+        patch.setattr(transfer.Session, "get", lambda *arguments, **options: Answer())
         for _ in in_parallel(lambda name: transfer.fetch("http://127.0.0.1/x", tmp_path / name), ["a", "b", "c"], 2):
             time.sleep(0.2)
             raise KeyboardInterrupt

@@ -154,6 +154,27 @@ def test_a_redirect_cannot_lead_into_the_own_network(
     assert not (tmp_path / "file").exists()
 
 
+def test_what_comes_with_a_redirect_is_not_read(server: ZooServer, tmp_path: Path) -> None:
+    server.files["/x"] = b"x"
+    server.plans["/x"] = ["flood"]
+    assert transfer.fetch(f"{server.address}/x", tmp_path / "x", bounds=transfer.Bounds(100)).read_bytes() == b"x"
+    server.plans["/x"] = ["flood"]
+    assert probe(f"{server.address}/x", private=True) == 200
+    assert server.flooded < 32 << 20
+
+
+def test_passwords_are_those_of_the_address(server: ZooServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("default login ada password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.files["/x"] = b"x"
+    server.plans["/x"] = [302, 302]
+    transfer.fetch(f"{server.address}/x", tmp_path / "x")
+    assert probe(f"{server.address}/x", private=True) == 200
+    assert set(server.passwords) == {None}
+    transfer.fetch(f"http://ben:key@127.0.0.1:{server.server_port}/x", tmp_path / "y")
+    assert server.passwords[-1] == "Basic YmVuOmtleQ=="
+
+
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_size_is_bounded_whatever_the_server_says(
     server: ZooServer, tmp_path: Path, announced: bool, monkeypatch: pytest.MonkeyPatch

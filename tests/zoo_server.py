@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TypeVar, overload
 
-#: What a path does instead of serving its file, one a request: a status, or one of drop, short, long, other, circle.
+#: What a path does instead of serving its file, one a request: a status, or one of drop, short, long, other, circle,
+#: flood (a redirect with a body that hardly ends).
 Behaviour = int | str
 
 Kind = TypeVar("Kind", bound="ZooServer")
@@ -21,6 +22,8 @@ class ZooServer(ThreadingHTTPServer):
 
     Attributes:
         asked: The path and range of each request.
+        passwords: The password of each request, or None.
+        flooded: Bytes that went out with redirects.
     """
 
     daemon_threads = True
@@ -31,6 +34,8 @@ class ZooServer(ThreadingHTTPServer):
         self.plans: dict[str, list[Behaviour]] = {}
         self.behaviour: Callable[[Handler, bytes], bool] = lambda handler, data: False
         self.asked: list[tuple[str, str | None]] = []
+        self.passwords: list[str | None] = []
+        self.flooded = 0
         self.lock = threading.Lock()
 
     @property
@@ -50,6 +55,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         with self.server.lock:
             self.server.asked.append((self.path, self.headers.get("Range")))
+            self.server.passwords.append(self.headers.get("Authorization"))
             ending = self.path[self.path.rfind(".") :]
             self.number = sum(path.endswith(ending) for path, _ in self.server.asked)
             plan = self.server.plans.get(self.path, [])
@@ -60,6 +66,8 @@ class Handler(BaseHTTPRequestHandler):
         elif step == "circle":
             self.server.plans[self.path] = ["circle"]
             self.answer(302, b"", {"Location": self.path})
+        elif step == "flood":
+            self.flood()
         elif data is None:
             self.answer(404, b"not here")
         elif self.path.endswith(".pth") and self.server.behaviour(self, data):
@@ -74,6 +82,12 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, bytes(len(data)))
         else:
             self.serve(data)
+
+    def flood(self) -> None:
+        self.answer(302, b"", {"Location": self.path}, length=1 << 40)
+        with suppress(OSError):
+            while self.server.flooded < 64 << 20:
+                self.server.flooded += self.wfile.write(bytes(1 << 20))
 
     def serve(self, data: bytes) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))

@@ -143,7 +143,11 @@ def _print_table(rows: list[dict[str, str]], columns: list[str]) -> None:
         table.add_row(*(row.get(column, "") for column in columns))
     # a pipe or a file gets whole cells on one line each, whatever the terminal's width would be
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    Console(width=width).print(table)
+    console = Console(width=width)
+    with console.capture() as text:
+        console.print(table)
+    # not by the console, which ends the program where the reader of a pipe has gone
+    print(text.get(), end="")
     print(f"{len(rows)} models")
 
 

@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import ConfigError, InputError, MissingFileError
 
 _EXAMPLES = """\
 examples:
   bdd100k-models zoo check contributions/my_method --data-root data/bdd100k
   bdd100k-models zoo check contributions/my_method/entry.json --offline
   bdd100k-models zoo check contributions/my_method --data-root data/bdd100k --write
+  bdd100k-models zoo check det/configs/det/my_method.py                       # a config alone: is it plain data?
 
 The folder holds entry.json and, unless they are to be fetched from its links, configs/NAME.py, models/NAME.pth and
 NAME.md5, preds/NAME.json, scores-val/NAME.json, scores-test/NAME.json and visuals/NAME.zip. Nothing in them is run.
@@ -32,7 +33,7 @@ def add_action(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         formatter_class=HelpFormatter,
         epilog=_EXAMPLES,
     )
-    parser.add_argument("entry", type=Path, metavar="ENTRY", help="the contribution's folder or entry.json")
+    parser.add_argument("entry", type=Path, metavar="ENTRY", help="a contribution's folder or entry.json; or a config")
     parser.add_argument("--data-root", type=Path, metavar="ROOT", help="the data set, to compare with its val labels")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="labels to compare with instead (file or folder)")
     parser.add_argument("--root", type=Path, metavar="DIR", help="checkout with the zoo's configs (default: this one)")
@@ -58,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     for flag, folder in (("--data-root", args.data_root), ("--root", args.root)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{flag} {folder}: no such folder; correct it")
+    if args.entry.suffix == ".py" and not args.entry.is_dir():
+        return _check_config(args.entry, args.root)
     options = CheckOptions(
         offline=args.offline, data_root=args.data_root, labels=args.labels, root=args.root, private=args.private_links
     )
@@ -80,3 +83,19 @@ def run(args: argparse.Namespace) -> int:
         path = write_rows(entry, args.root or SOURCE_ROOT)
         print(f"written: {path}; now run `make render`", file=sys.stderr)
     return EXIT_PROBLEMS if args.strict and report.unchecked else 0
+
+
+def _check_config(path: Path, root: Path | None) -> int:
+    """Say whether a config, and all that it builds on, is plain data."""
+    from bdd100k_models.cli import EXIT_PROBLEMS
+    from bdd100k_models.paths import resource_root
+    from bdd100k_models.zoo.check.plain_config import read_config
+    from bdd100k_models.zoo.check.report import one_line
+
+    try:
+        read_config(path, root or resource_root())
+    except (ConfigError, MissingFileError) as error:
+        print(one_line(f"wrong: {error}"))
+        return EXIT_PROBLEMS
+    print(one_line(f"plain data: {path}"))
+    return 0

@@ -15,6 +15,10 @@ from bdd100k_models.errors import ConfigError, InputError, MissingFileError
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a config and its bases, then apply ``--cfg-options``.
 
+    A config is Python, and is run. Of OpenMMLab's templates, those of the file's own name and of its bases' values are
+    filled in (``{{ fileBasenameNoExtension }}``, ``{{ _base_.x }}``); those of the environment (``{{$NAME:default}}``)
+    are left as they are, since what they stand for would be read as Python: give such values with ``--cfg-options``.
+
     Args:
         path: The config file.
         overrides: Values by dotted key, such as ``{"model.test_cfg.rcnn.score_thr": 0.1}``.
@@ -26,7 +30,7 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
     if not path.is_file():
         raise MissingFileError(f"{path}: no such config")
     try:
-        config = Config.fromfile(path, import_custom_modules=False)
+        config = Config.fromfile(path, import_custom_modules=False, use_environment_variables=False)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: a file that it builds on is missing ({error})") from None
     except (SyntaxError, NameError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:

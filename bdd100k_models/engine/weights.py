@@ -31,7 +31,7 @@ def find_weights(given: str | None, config: Config) -> Path:
     if str(source).startswith(("http://", "https://")):
         from bdd100k_models.zoo.download import weights_file
 
-        return weights_file(source, md5_url=f"{source.removesuffix('.pth')}.md5")
+        return weights_file(source)
     path = Path(source)
     if not path.is_file() and given is None and (resource_root() / path).is_file():
         path = resource_root() / path

@@ -7,7 +7,6 @@ as it is, from a disk or a web server. ``index.json`` says what is in it, with l
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,11 +34,13 @@ class Wanted:
         path: Its path in the mirror.
         url: Its published address.
         md5: The path of its MD5 file, if one is published.
+        is_md5: Whether it is such a file.
     """
 
     path: str
     url: str
     md5: str | None = None
+    is_md5: bool = False
 
 
 @dataclass
@@ -79,7 +80,7 @@ def wanted_files(tasks: Sequence[str] | None, kinds: Sequence[str]) -> list[Want
                         continue
                     md5 = download.path_in_zoo(md5_url) if kind == "weights" and md5_url else None
                     if md5 and md5_url:
-                        files.setdefault(md5, Wanted(md5, md5_url))
+                        files.setdefault(md5, Wanted(md5, md5_url, is_md5=True))
                     path = download.path_in_zoo(url)
                     files.setdefault(path, Wanted(path, url, md5))
     return list(files.values())
@@ -104,14 +105,10 @@ def make_mirror(folder: Path, wanted: Sequence[Wanted], jobs: int, told: Callabl
     make_folder(folder)
     index = read_index(folder)
     report = MirrorReport(len(wanted))
-    lock = threading.Lock()
-    # hashes first: each weight file is checked against its own
-    first, then = (
-        [file for file in wanted if file.path.endswith(".md5")],
-        [file for file in wanted if not file.path.endswith(".md5")],
-    )
     try:
-        for batch in (first, then):
+        # hashes first: each weight file is checked against its own
+        for hashes in (True, False):
+            batch = [file for file in wanted if file.is_md5 == hashes]
             for number, (file, outcome) in enumerate(
                 in_parallel(lambda f: _keep_or_fetch(folder, f, index), batch, jobs)
             ):
@@ -122,9 +119,8 @@ def make_mirror(folder: Path, wanted: Sequence[Wanted], jobs: int, told: Callabl
                     index.lacks[file.path] = report.lacks[file.path] = str(error)
                     told(f"lacks {file.path}: {error}")
                     continue
-                with lock:
-                    index.files[file.path] = stored
-                    index.lacks.pop(file.path, None)
+                index.files[file.path] = stored
+                index.lacks.pop(file.path, None)
                 report.size += stored.size
                 if fetched:
                     report.fetched.append(file.path)
@@ -151,7 +147,7 @@ def _keep_or_fetch(folder: Path, file: Wanted, index: Index) -> tuple[Stored, bo
     with contextlib.suppress(OSError):
         size = path.stat().st_size
         # a file of hashes is read again: if it were damaged, what it is for would never be right
-        unread = known is not None and known.size == size and path.suffix != ".md5"
+        unread = known is not None and known.size == size and not file.is_md5
         if known is not None and unread and expected in (None, known.md5):
             return known, False
         if not unread and (md5 := md5_of(path)) == (expected or (known.md5 if known else md5)):

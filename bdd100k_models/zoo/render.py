@@ -29,7 +29,7 @@ _MARKER = re.compile(r"<!-- zoo:(?:begin|end)\b")
 CSV_FILE = Path("zoo/models.csv")
 
 #: The CSV's first columns.
-_FACTS = (
+FACTS = (
     "task",
     "source",
     "group",
@@ -141,7 +141,7 @@ def models_csv() -> str:
     rows = [_csv_row(*row) for row in all_models().values()]
     columns = dict.fromkeys(column for _, _, model in all_models().values() for column in model.columns)
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*_FACTS, *columns, *LINKS], restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, [*FACTS, *columns, *LINKS], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -154,4 +154,4 @@ def _csv_row(task: str, method: Method, model: Model) -> dict[str, str]:
         *("" if count is None else str(count) for count in (model.parameters, model.flops)),
         "; ".join(f"{speed.images_per_second:g} images/s on {speed.conditions}" for speed in model.speed),
     )
-    return dict(zip(_FACTS, facts, strict=True)) | model.columns | model.links
+    return dict(zip(FACTS, facts, strict=True)) | model.columns | model.links

@@ -98,16 +98,26 @@ def results_table(method: Method) -> str:
 
 
 def template_table(task: str) -> str:
-    """Return the empty table that a contribution to ``task`` fills in, with the columns that all its methods have."""
+    """Return the empty table that a contribution to ``task`` fills in; see :func:`template_columns`."""
     columns = template_columns(task)
     empty = Model(name="", columns=dict.fromkeys(columns, ""), links=dict.fromkeys(LINKS, ""))
     return _table(_header(columns, set(LINKS)), [_row(empty, columns, set(LINKS), blank="{}()")])
 
 
 def template_columns(task: str) -> list[str]:
-    """Return the columns that the tables of all published methods of a task have, in their order."""
+    """Return the columns that a table of a task has: those that all published ones have, then every score, val first.
+
+    A score that is missing in some tables is one all the same: not every task's test set can be scored by everybody.
+    """
     tables = [list(method.models[0].columns) for method in published(task)]
-    return [column for column in tables[0] if all(column in table for table in tables)]
+    every = dict.fromkeys(column for table in tables for column in table)
+    described = [column for column in every if not is_score(column) and all(column in table for table in tables)]
+    return described + sorted(filter(is_score, every), key=lambda column: column.endswith("-test"))
+
+
+def is_score(column: str) -> bool:
+    """Tell whether a column holds a score of one of the two sets."""
+    return column.endswith(tuple(_SCORE_LINKS))
 
 
 def example_method(task: str) -> str:

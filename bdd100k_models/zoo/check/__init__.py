@@ -10,7 +10,7 @@ import msgspec
 import torch
 
 from bdd100k_models.engine.weightless import count_parameters
-from bdd100k_models.errors import ConfigError, DownloadError, LabelError, MissingFileError, ZooError
+from bdd100k_models.errors import ConfigError, DownloadError, LabelError, MissingFileError, OutputError, ZooError
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.paths import resource_root
@@ -22,6 +22,7 @@ from bdd100k_models.zoo.check.plain_config import read_config
 from bdd100k_models.zoo.check.predictions import compare_images, look_at_predictions
 from bdd100k_models.zoo.check.report import Checklist
 from bdd100k_models.zoo.check.scores import (
+    GROUP_TAGS,
     boxes_of_instances,
     cells_without,
     compare_cells,
@@ -37,6 +38,7 @@ __all__ = ["CheckOptions", "Checklist", "check_entry"]
 
 #: Why something is not checked.
 NO_LABELS = "needs the labels of the validation set; give them with --data-root or --labels"
+_OTHER_FORM = "the labels are PNG files, the predictions JSON; name labels in JSON with --labels"
 
 #: Items for which the files of a model are needed, by the kind of file.
 _NEEDED = {
@@ -100,7 +102,8 @@ def check_entry(given: Path, options: CheckOptions) -> tuple[Checklist, Entry | 
     if entry.task in TASKS:
         task = TASKS[entry.task]
         truth = find_truth(task, options.data_root, options.labels)
-        checks = [_ModelCheck(path.parent, task, model, truth, options, report) for model in entry.models]
+        tag = GROUP_TAGS.get(entry.group) if task.name == "tagging" else None
+        checks = [_ModelCheck(path.parent, task, model, truth, options, report, tag) for model in entry.models]
         for check in checks:
             check.run()
         entry = msgspec.structs.replace(entry, models=[check.model for check in checks])
@@ -120,8 +123,9 @@ class _ModelCheck:
         truth: Truth | None,
         options: CheckOptions,
         report: Checklist,
+        tag: str | None,
     ) -> None:
-        self.task, self.model, self.truth, self.report = task, model, truth, report
+        self.task, self.model, self.truth, self.report, self.tag = task, model, truth, report, tag
         self.root = options.root or resource_root()
         self.files = Files(
             folder, self.root, task.name, model, fetch_missing=not options.offline, private=options.private
@@ -129,6 +133,16 @@ class _ModelCheck:
 
     def run(self) -> None:
         """Look at everything; each problem goes to the checklist."""
+        try:
+            self._check_all()
+        except OutputError:
+            raise
+        except Exception as error:  # nothing that was sent may keep the rest from being looked at
+            self._fail("entry", f"the check broke off ({type(error).__name__}: {str(error)[:160]})")
+            for key in sorted({key for keys in _NEEDED.values() for key in keys}):
+                self.report.skip(key, f"{self.model.name}: the check broke off")
+
+    def _check_all(self) -> None:
         self._check_weights(self._check_config())
         predictions = self._find("preds", "scores", "table")
         valid = predictions is not None and self._check_predictions(predictions)
@@ -195,7 +209,7 @@ class _ModelCheck:
         """Look at the predictions; tell whether they can be evaluated."""
         self.report.start("predictions")
         try:
-            found = look_at_predictions(self.task, path)
+            found = look_at_predictions(self.task, path, self.tag)
         except ZooError as error:
             self._fail("predictions", error)
             self.report.skip("complete", f"{self.model.name}: the predictions cannot be read")
@@ -236,7 +250,7 @@ class _ModelCheck:
             return None
         self.report.start(key)
         try:
-            return read_scores(self.task, path)
+            return read_scores(self.task, path, self.tag)
         except LabelError as error:
             self._fail(key, error)
             return None
@@ -246,6 +260,8 @@ class _ModelCheck:
         reason = NO_LABELS
         if predictions is None:
             reason = f"{self.model.name}: there are no valid predictions to evaluate"
+        elif self.truth is not None and self.truth.are_files:
+            reason = _OTHER_FORM
         elif self.truth is not None:
             try:
                 return evaluate(self.task.name, self.truth.labels, predictions, Options(processes=1))

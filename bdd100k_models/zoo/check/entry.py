@@ -13,7 +13,8 @@ from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo.check.report import Checklist
 from bdd100k_models.zoo.records import LINKS, Author, Link, Method, Model, all_models, published
-from bdd100k_models.zoo.tables import template_columns
+from bdd100k_models.zoo.render import FACTS
+from bdd100k_models.zoo.tables import is_score, template_columns
 
 #: The name of the entry in a contribution's folder.
 ENTRY_FILE = "entry.json"
@@ -33,7 +34,12 @@ _MAX_BYTES = 1 << 20
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{2,199}")
 _YEAR = re.compile(r"\b(19[89]\d|20\d\d)\b")
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9 .+/()-]{0,39}")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+#: What stands beside the columns in lists of models, in lower case; a column of such a name would replace it.
+_NO_COLUMNS = frozenset({*FACTS, *LINKS, "runs here"})
+#: Names, in lower case, that no model may have: its page would replace that of its task.
+_NO_NAMES = frozenset({"index"})
+#: A score as a cell has it.
+SCORE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 #: What stands in the template's cells and is no answer.
 _PLACEHOLDERS = {"todo", "tbd", "n/a", "none", "-", "...", "put your abstract here.", "paper name", "venue and year"}
 
@@ -119,7 +125,8 @@ def check_entry_fields(entry: Entry, report: Checklist) -> None:
     for model in entry.models[1:]:
         if list(model.columns) != list(entry.models[0].columns):
             report.fail("columns", f"{model.name}: has other columns than {entry.models[0].name}, or in another order")
-    names = [model.name for model in entry.models]
+    # files of names that differ in case alone are one file on some systems
+    names = [model.name.casefold() for model in entry.models]
     for name in sorted({name for name in names if names.count(name) > 1}):
         report.fail("names", f"{name}: stands twice in the entry")
 
@@ -129,11 +136,13 @@ def _check_texts(entry: Entry, report: Checklist) -> None:
     texts = {"method": entry.method, "venue": entry.venue, "group": entry.group, "paper.title": entry.paper.title}
     texts |= {f"authors[{index}].name": author.name for index, author in enumerate(entry.authors)}
     for field, text in texts.items():
-        if re.search(r"[<>\[\]\n\r]", text):
-            report.fail("entry", f"{field} is {text[:60]!r}; leave out brackets and line breaks")
+        if re.search(r"[<>\[\]|`]", text) or not text.isprintable():
+            report.fail("entry", f"{field} is {text[:60]!r}; leave out brackets, bars, backticks and line breaks")
     for field, text in (("abstract", entry.abstract), ("summary", entry.summary)):
-        if found := re.search(r"<[A-Za-z/!][^>]{0,20}", text):
-            report.fail("entry", f"{field} holds HTML ({found.group()}); write plain text")
+        if found := re.search(r"<[^\s\d=][^>]{0,20}|```|~~~", text):
+            report.fail("entry", f"{field} holds HTML or Markdown ({found.group()}); write plain text")
+        if not text.replace("\n", "").isprintable():
+            report.fail("entry", f"{field} holds characters that cannot be printed; write plain text")
 
 
 def _check_paper(entry: Entry, report: Checklist) -> None:
@@ -166,8 +175,8 @@ def _check_model(entry: Entry, model: EntryModel, name: str, report: Checklist) 
         report.fail(
             "names", f"{name[:80]}: a name is 3 to 200 letters, digits and _ . + -, as in faster_rcnn_r50_fpn_1x"
         )
-    elif model.name in all_models():
-        report.fail("names", f"{name}: the zoo has a model of this name; choose another")
+    elif model.name.casefold() in {*_NO_NAMES, *map(str.casefold, all_models())}:
+        report.fail("names", f"{name}: the zoo has a model or a page of this name; choose another")
     if entry.task in TASKS:
         _check_columns(entry.task, model, name, report)
     if unknown := sorted(set(model.links) - set(LINKS)):
@@ -184,12 +193,15 @@ def _check_model(entry: Entry, model: EntryModel, name: str, report: Checklist) 
                 report.fail("names", f"{name}: the config is called {PurePosixPath(url).name}")
         elif not is_address(url):
             report.fail("files", f"{name}: links.{kind} is {url!r}; give an address that begins with https://")
-        elif kind in ("weights", "md5") and _named_otherwise(url, model.name):
+        elif kind in ("weights", "md5") and named_otherwise(url, model.name):
             report.fail("names", f"{name}: links.{kind} leads to {PurePosixPath(urlsplit(url).path).name}")
 
 
 def _check_columns(task: str, model: EntryModel, name: str, report: Checklist) -> None:
     wanted = template_columns(task)
+    there = [column for column in model.columns if column in wanted]
+    if there != [column for column in wanted if column in there]:
+        report.fail("columns", f"{name}: {', '.join(there)}: another order than the template's, {', '.join(wanted)}")
     without_test = () if _has_test_set(task) else tuple(column for column in wanted if column.endswith("-test"))
     for column in wanted:
         if column not in model.columns and column not in without_test:
@@ -197,14 +209,16 @@ def _check_columns(task: str, model: EntryModel, name: str, report: Checklist) -
     for column, value in model.columns.items():
         if not _COLUMN.fullmatch(column):
             report.fail("columns", f"{name}: {column[:40]!r} cannot head a column; use letters, digits and blanks")
-        elif column.endswith(("-val", "-test")):
-            if not _NUMBER.fullmatch(value) and not (column in without_test and not value):
+        elif column.casefold() in _NO_COLUMNS:
+            report.fail("columns", f"{name}: the column {column} is one that every model has; call it otherwise")
+        elif is_score(column):
+            if not SCORE.fullmatch(value) and not (column in without_test and not value):
                 report.fail("columns", f"{name}: {column} is {value!r}, which is no number")
             elif column not in wanted:
                 report.fail("columns", f"{name}: {column} is no score of {task}; these are {', '.join(wanted)}")
-        elif any(character in value for character in "|\n\r[]<>"):
+        elif re.search(r"[|\[\]<>`]", value) or not value.isprintable():
             report.fail("columns", f"{name}: {column} is {value!r}, which would break the table")
-    described = [column for column in wanted if not column.endswith(("-val", "-test"))]
+    described = [column for column in wanted if not is_score(column)]
     if described and _is_blank(model.columns.get(described[0], "?")):
         report.fail("columns", f"{name}: {described[0]} is empty")
 
@@ -221,19 +235,22 @@ def config_link_problem(link: str) -> str:
         return "not a path below the task's folder"
     if path.suffix != ".py" or path.parts[:1] != ("configs",) or len(path.parts) < 2:
         return "not a config below ./configs/"
+    if not re.fullmatch(r"[\w./+-]+", link, re.ASCII):
+        return "not of letters, digits and _ . / + - alone"
     return ""
 
 
 def is_address(url: str) -> bool:
-    """Tell whether a link can stand in a table and be opened: https or http, a host, no blanks or brackets."""
+    """Tell whether a link can stand in a table and be opened: https or http, a host, nothing that breaks Markdown."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("https", "http") and bool(parts.hostname) and not re.search(r"[\s<>()|\\\"]", url)
+    usable = url.isprintable() and not re.search(r"[\s<>()|\\\"`]", url)
+    return usable and parts.scheme in ("https", "http") and bool(parts.hostname)
 
 
-def _named_otherwise(url: str, name: str) -> bool:
+def named_otherwise(url: str, name: str) -> bool:
     """Tell whether an address names a weight file that is not the model's; storage services name none."""
     file = PurePosixPath(urlsplit(url).path)
     return file.suffix in (".pth", ".md5") and file.stem != name

@@ -35,7 +35,7 @@ class Files:
     Args:
         folder: The entry's folder. Files lie in it as in the published zoo (``models/NAME.pth``, ``preds/NAME.json``,
             ...); config, weights, MD5 and visuals may also lie beside the entry.
-        root: The checkout in which configs are looked for too.
+        root: The checkout in which configs are looked for first.
         task: The task's name.
         model: The row.
         fetch_missing: Whether to download what is not in the folder, within :data:`LIMITS`.
@@ -60,23 +60,35 @@ class Files:
         return None if not link or config_link_problem(link) else self.root / self.task / link
 
     def find(self, kind: str) -> Path:
-        """Return the file of one kind.
+        """Return the file of one kind; the config in the checkout, where it is there already.
 
         Raises:
             NotHere: It is not in the folder and is not, or cannot be, fetched.
-            DownloadError: Its link does not deliver.
+            DownloadError: Its link does not deliver, it leads out of the contribution, or there are several configs
+                that differ.
         """
-        for path in self._candidates(kind):
-            if is_file(path) or (kind == "preds" and is_dir(path)):
-                self._refuse_outside(path)
-                return path
+        there = [path for path in self._candidates(kind) if is_file(path) or (kind == "preds" and is_dir(path))]
+        for path in there:
+            self._refuse_outside(path)
         if kind == "config":
+            return self._the_config(there)
+        return there[0] if there else self._fetch(kind)
+
+    def _the_config(self, there: list[Path]) -> Path:
+        """Return the one config, of all the places that have it: what is checked has to be what is merged."""
+        if not there:
             raise DownloadError(f"{self.model.name}.py lies neither beside the entry nor where links.config says")
-        return self._fetch(kind)
+        if any(path.stat().st_size > LIMITS["config"] for path in there):
+            raise DownloadError(f"{self.model.name}.py is larger than {LIMITS['config']} bytes")
+        if len({path.read_bytes() for path in there}) > 1:
+            raise DownloadError(
+                f"{self.model.name}.py beside the entry differs from that where links.config says; keep one of them"
+            )
+        return there[0]
 
     def _candidates(self, kind: str) -> list[Path]:
         folder, suffix = PLACES[kind]
-        named = PurePosixPath(unquote(urlsplit(self.model.links.get(kind, "")).path)).name
+        named = _name_in(self.model.links.get(kind, ""))
         names = [
             name for name in (f"{self.model.name}{suffix}", named) if name and "/" not in name and "\0" not in name
         ]
@@ -86,14 +98,21 @@ class Files:
         if kind in ("config", "weights", "md5", "visuals"):
             below += [self.folder / name for name in names]
         if kind == "config" and self.config_place is not None:
-            below.append(self.config_place)
-        return below
+            below.insert(0, self.config_place)
+        return list(dict.fromkeys(below))
 
     def _refuse_outside(self, path: Path) -> None:
-        """Refuse a link of the file system that leads out of the contribution."""
+        """Refuse a link of the file system that leads out of the contribution; in a folder also what is no file."""
         real = path.resolve()
         if not (real.is_relative_to(self.folder.resolve()) or real.is_relative_to(self.root.resolve())):
             raise DownloadError(f"{path.name} is a link to a file outside the contribution")
+        for inner in sorted(path.rglob("*")) if is_dir(path) else ():
+            if not is_dir(inner):
+                self._refuse_outside(inner)
+                if not is_file(inner):
+                    raise DownloadError(f"{inner.name} in {path.name} is no file that can be read")
+            elif inner.is_symlink():
+                raise DownloadError(f"{inner.name} in {path.name} is a link to a folder")
 
     def _fetch(self, kind: str) -> Path:
         url = self.model.links.get(kind, "")
@@ -112,3 +131,11 @@ class Files:
             return path
         except OutputError as error:
             raise OutputError(f"{error}, or keep downloads elsewhere with BDD100K_MODELS_CACHE=FOLDER") from None
+
+
+def _name_in(link: str) -> str:
+    """Return the name of the file that a link leads to; "" where it names none."""
+    try:
+        return PurePosixPath(unquote(urlsplit(link).path)).name
+    except ValueError:  # no address, which is told where links are looked at
+        return ""

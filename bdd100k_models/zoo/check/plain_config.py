@@ -19,6 +19,7 @@ from typing import Any
 from mmengine.config import Config
 
 from bdd100k_models.errors import ConfigError, MissingFileError
+from bdd100k_models.paths import is_file
 
 #: What a config may assign.
 NAMES = frozenset(
@@ -84,6 +85,11 @@ def parse(source: str) -> tuple[dict[str, Any], list[str]]:
     """
     if len(source) > MAX_BYTES:
         return {}, [f"it has {len(source)} characters, more than {MAX_BYTES}"]
+    # OpenMMLab fills templates in the whole text, remarks too, before Python reads it: then it is another text
+    before, template, _ = source.partition("{{")
+    if template:
+        number = before.count("\n") + 1
+        return {}, [f"line {number}: {{{{ begins a template, which is filled in before the config is read"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd literals
@@ -143,8 +149,6 @@ def _literal(node: ast.expr, depth: int) -> Any:
 
 def _constant(node: ast.expr, value: Any) -> Any:
     if isinstance(value, str):
-        if "{{" in value:
-            raise _NotPlain(node, "a template is no literal")
         return value
     if value is None or isinstance(value, bool):
         return value
@@ -164,7 +168,8 @@ def _key(node: ast.expr) -> str | int:
 
 def _dict_call(node: ast.Call, depth: int) -> dict[str | int, Any]:
     if not (isinstance(node.func, ast.Name) and node.func.id == "dict"):
-        raise _NotPlain(node, f"calls {ast.unparse(node.func)[:40]}; only dict(...) may be called")
+        called: str = getattr(node.func, "id", "") or getattr(node.func, "attr", "something")
+        raise _NotPlain(node, f"calls {called[:40]}; only dict(...) may be called")
     if node.args or any(word.arg is None for word in node.keywords):
         raise _NotPlain(node, "dict(...) takes NAME=VALUE alone")
     return _mapping(node, [word.arg or "" for word in node.keywords], [word.value for word in node.keywords], depth)
@@ -210,9 +215,10 @@ def _refused(name: str, value: Any) -> Iterator[str]:
             return
         yield from (f": {base!r} is no relative path of a config" for base in bases if not _is_base(base))
     elif name == "custom_imports":
-        modules = value.get("imports", []) if isinstance(value, dict) else [value]
-        modules = [modules] if isinstance(modules, str) else modules
-        yield from (f": imports {module!r}, which no config needs" for module in modules if module not in IMPORTS)
+        modules = value.get("imports", []) if isinstance(value, dict) else value
+        for module in modules if isinstance(modules, list | tuple) else [modules]:
+            if not isinstance(module, str) or module not in IMPORTS:
+                yield f": imports {str(module)[:80]!r}, which no config needs"
     else:
         yield from _refused_inside(value, name == "model")
 
@@ -280,8 +286,8 @@ def read_config(path: Path, root: Path, place: Path | None = None) -> Config:
     Args:
         path: The config.
         root: The folder that all its bases must lie in.
-        place: Where the config will stand below ``root``, if not where it is now: relative bases are looked for beside
-            the file, then there.
+        place: Where the config will stand below ``root``, if not where it is now: relative bases are looked for there,
+            then beside the file.
 
     Raises:
         MissingFileError: The config or one of its bases is not there.
@@ -323,12 +329,12 @@ def _merge(values: dict[str, Any], base: dict[str, Any], path: Path) -> dict[str
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not is_file(path):  # nor a device, which may have no end
+        raise MissingFileError(f"{path}: no such config; check the path and _base_")
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; a config is a few lines")
         source = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such config; check the path and _base_") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); a config is text in UTF-8") from None
     values, problems = parse(source)
@@ -339,7 +345,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _find_base(base: str, path: Path, place: Path, root: Path) -> Path:
-    for folder in dict.fromkeys((path.parent, place.parent)):
+    for folder in dict.fromkeys((place.parent, path.parent)):
         file = (folder / base).resolve()
         if file.is_file():
             if not file.is_relative_to(root) and not file.is_relative_to(path.resolve().parent):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import rle
@@ -42,12 +42,13 @@ class Found:
             self.problems.append(problem)
 
 
-def look_at_predictions(task: Task, path: Path) -> Found:
+def look_at_predictions(task: Task, path: Path, tag: str | None = None) -> Found:
     """Check every frame of a file, or folder of files, of predictions.
 
     Args:
         task: The task they are for.
         path: Scalabel JSON.
+        tag: The one tag that they have to be of, if the task is tagging; None for any.
 
     Raises:
         MissingFileError: There is nothing at ``path``.
@@ -62,7 +63,7 @@ def look_at_predictions(task: Task, path: Path) -> Found:
             found.add(f"{where}: appears twice")
         seen.add(name)
         found.images.append(name)
-        for problem in _frame_problems(task, frame, where):
+        for problem in _frame_problems(task, frame, where, tag):
             found.add(problem)
     return found
 
@@ -83,18 +84,22 @@ def compare_images(found: list[str], expected: list[str], files: bool = False) -
 
 
 def _keys(names: list[str], files: bool) -> dict[str, None]:
-    return dict.fromkeys(Path(name).with_suffix("").as_posix() if files else name for name in names)
+    return dict.fromkeys(_stem(PurePosixPath(name)) if files else name for name in names)
+
+
+def _stem(path: PurePosixPath) -> str:
+    return str(path.with_suffix("") if path.name else path)
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:2]) + (", ..." if len(names) > 2 else "")
 
 
-def _frame_problems(task: Task, frame: Frame, where: str) -> Iterator[str]:
+def _frame_problems(task: Task, frame: Frame, where: str, tag: str | None) -> Iterator[str]:
     if task.videos and (not frame.videoName or frame.frameIndex is None):
         yield f"{where}: videoName or frameIndex is missing"
     if task.name == "tagging":
-        yield from _tag_problems(frame, where)
+        yield from _tag_problems(frame, where, tag)
         return
     ids: set[str] = set()
     for index, label in enumerate(frame.labels or ()):
@@ -109,10 +114,12 @@ def _frame_problems(task: Task, frame: Frame, where: str) -> Iterator[str]:
                 yield str(error)
 
 
-def _tag_problems(frame: Frame, where: str) -> Iterator[str]:
+def _tag_problems(frame: Frame, where: str, wanted: str | None) -> Iterator[str]:
     tags = {tag: value for tag, value in (frame.attributes or {}).items() if tag in TAGS}
-    if not tags:
+    if wanted is None and not tags:
         yield f"{where}: has none of the attributes {', '.join(TAGS)}"
+    elif wanted is not None and set(tags) != {wanted}:
+        yield f"{where}: its tags are {', '.join(tags) or 'none'}; its group has {wanted} alone"
     for tag, value in tags.items():
         if value not in TAGS[tag]:
             yield f"{where}: {tag} is {str(value)[:60]!r}; the values are {', '.join(TAGS[tag])}"

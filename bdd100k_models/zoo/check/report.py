@@ -52,6 +52,11 @@ class Item:
         return self.done and not self.problems and not self.unchecked
 
 
+def one_line(text: str) -> str:
+    """Return a text in which what was sent may stand as one line, without anything that a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+
+
 class Checklist:
     """What was found in a contribution."""
 
@@ -66,15 +71,15 @@ class Checklist:
     def fail(self, key: str, problem: str) -> None:
         """Note what is wrong, in one line."""
         self.items[key].done = True
-        # what was sent may stand in it: nothing that a terminal would obey
-        line = "".join(character if character.isprintable() else "?" for character in " ".join(problem.split()))
+        line = one_line(problem)
         if line not in self.items[key].problems:
             self.items[key].problems.append(line)
 
     def skip(self, key: str, reason: str) -> None:
-        """Note why an item, or a part of it, is not looked at."""
-        if reason not in self.items[key].unchecked:
-            self.items[key].unchecked.append(reason)
+        """Note why an item, or a part of it, is not looked at, in one line."""
+        line = one_line(reason)
+        if line not in self.items[key].unchecked:
+            self.items[key].unchecked.append(line)
 
     @property
     def problems(self) -> list[str]:

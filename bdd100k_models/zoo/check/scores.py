@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from bdd100k_models.errors import LabelError, ZooError
 from bdd100k_models.evaluation.result import Result, task_result
 from bdd100k_models.evaluation.run import Options, evaluate, task_name
-from bdd100k_models.tasks import Task
+from bdd100k_models.tasks import TAGS, Task
+from bdd100k_models.zoo.check.entry import SCORE
 
 #: The key of a score that the official evaluation of instances does not have.
 _BOX_AP = "AP of boxes"
@@ -30,10 +30,14 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "mots": {"mMOTSA": "mMOTA", "mIDF1": "mIDF1", "ID Sw.": "IDSw"},
 }
 
+#: The tag that the models of a group are of, by the group's heading.
+GROUP_TAGS: Mapping[str, str] = {f"{tag.capitalize()} Tagging": tag for tag in TAGS}
+
 #: By how much a score in a file may differ from one computed here.
 TOLERANCE = 1e-4
 
 _MAX_BYTES = 1 << 24
+_MAX_NUMBER = 1e12
 
 
 def boxes_of_instances(truth: Path, predictions: Path) -> dict[str, float]:
@@ -45,8 +49,13 @@ def boxes_of_instances(truth: Path, predictions: Path) -> dict[str, float]:
     return {} if math.isnan(score) else {_BOX_AP: score}
 
 
-def read_scores(task: Task, path: Path) -> Result:
+def read_scores(task: Task, path: Path, tag: str | None = None) -> Result:
     """Read a file of scores as ``eval --out-file`` writes it.
+
+    Args:
+        task: The task.
+        path: The file.
+        tag: The one tag that it has to be of, if the task is tagging.
 
     Raises:
         LabelError: It is no such file.
@@ -59,6 +68,8 @@ def read_scores(task: Task, path: Path) -> Result:
             raise ValueError("it holds no scores by metric")
         result = task_result("tagging" if task.official is None else task_name(task.name), _scores(content))
         result.summary()
+        if tag is not None and _tags_of(result) != {tag}:
+            raise ValueError(f"they are not of {tag} alone")
         return result
     except (OSError, ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise LabelError(
@@ -73,7 +84,13 @@ def _scores(content: dict[str, Any]) -> dict[str, Any]:
             for name, value in group.items():
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise ValueError(f"{metric} of {name} is {value!r:.40}, not a number")
+                if abs(value) > _MAX_NUMBER:
+                    raise ValueError(f"{metric} of {name} is out of all bounds")
     return content
+
+
+def _tags_of(result: Result) -> set[str]:
+    return set(TAGS) & {row.partition(".")[0].lower() for row in _flat(result.scores["accuracy"])}
 
 
 def _reason(error: Exception) -> str:
@@ -133,7 +150,7 @@ def cells_without(task: Task, columns: Mapping[str, str], split: str, summary: M
 def _score_cells(task: Task, columns: Mapping[str, str], split: str) -> dict[str, str]:
     """Return the key of each score of a row by its column; cells that hold no number are told elsewhere."""
     cells = {f"{title}-{split}": key for title, key in COLUMNS[task.name].items()}
-    return {column: key for column, key in cells.items() if re.fullmatch(r"-?\d+(\.\d+)?", columns.get(column, ""))}
+    return {column: key for column, key in cells.items() if SCORE.fullmatch(columns.get(column, ""))}
 
 
 def _is_rounded(cell: str, value: float) -> bool:

@@ -96,6 +96,8 @@ def _entry_problems(entry: zipfile.ZipInfo, movies: bool) -> Iterator[str]:
         yield "has a name that no system can write"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         yield "is a link or a device, not a file"
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        yield "is packed in another way than zips of pictures are (deflated or not at all)"
     if entry.flag_bits & 1:
         yield "needs a password"
     if entry.file_size > MAX_ONE:

@@ -25,8 +25,9 @@ def write_rows(entry: Entry, root: Path) -> Path:
         The file.
 
     Raises:
-        MissingFileError: The checkout has no such file.
-        InputError: A row of this name is there, or the method's tables have other columns.
+        MissingFileError: The checkout has no such file, or a row's config is not where its link says.
+        InputError: A row of this name is there, or a method of this name that is of another paper or has other
+            columns.
         LabelError: The file breaks the schema.
         OutputError: It cannot be written.
     """
@@ -34,9 +35,12 @@ def write_rows(entry: Entry, root: Path) -> Path:
     if not path.is_file():
         raise MissingFileError(f"{path}: not there; name a checkout of the source tree with --root")
     methods = decode_zoo(path.read_bytes(), str(path))
-    taken = {model.name for method in methods for model in method.models}
-    if twice := [model.name for model in entry.models if model.name in taken]:
+    taken = {model.name.casefold() for method in methods for model in method.models}
+    if twice := [model.name for model in entry.models if model.name.casefold() in taken]:
         raise InputError(f"{path}: has a row {twice[0]}; it may have been written before")
+    for place in (root / entry.task / model.links["config"] for model in entry.models):
+        if not place.is_file():
+            raise MissingFileError(f"{place}: no such config; put it there, as links.config says, and check again")
     content = json.loads(path.read_bytes())
     rows: list[dict[str, Any]] = [
         {key: value for key, value in msgspec.to_builtins(model).items() if value is not None} for model in entry.models
@@ -46,6 +50,11 @@ def write_rows(entry: Entry, root: Path) -> Path:
         last = max((i for i, method in enumerate(methods) if method.is_ours), default=-1)
         content.insert(last + 1, _new_method(entry, methods[last].group if methods else "Model Zoo", rows))
     else:
+        if (paper := methods[same].paper.url) != entry.paper.url:
+            raise InputError(
+                f"{path}: {entry.method} is there, of the paper {paper}; give another name to the method, or that "
+                "address to paper.url"
+            )
         columns = list(methods[same].models[0].columns)
         if other := [model.name for model in entry.models if set(model.columns) != set(columns)]:
             raise InputError(f"{path}: the table of {entry.method} has {', '.join(columns)}; give {other[0]} these")

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from bdd100k_models.errors import DownloadError, OutputError
 from bdd100k_models.paths import expand_user, is_file
 from bdd100k_models.zoo.download.checked import is_verified, md5_of, read_md5, remember
 from bdd100k_models.zoo.download.mirrors import mirrors, preferring
 from bdd100k_models.zoo.download.transfer import fetch, host_of
+from bdd100k_models.zoo.records import all_models
 
 __all__ = ["cache_folder", "fetch", "mirrors", "path_in_zoo", "preferring", "weights_file"]
 
-#: What the zoo's published addresses have in common before the path that a mirror repeats.
+#: What the zoo's published addresses have in common before the path that a mirror repeats: servers and a folder.
+ZOO_SERVERS = frozenset({"dl.cv.ethz.ch"})
 _ZOO_PREFIX = "bdd100k/"
+#: The folder, in a mirror and in the cache, of what is published at other addresses.
+_ELSEWHERE = "elsewhere"
 
 
 def cache_folder() -> Path:
@@ -29,9 +35,28 @@ def cache_folder() -> Path:
 
 
 def path_in_zoo(url: str) -> str:
-    """Return the path below a mirror of what is published at ``url``: without host and the leading ``bdd100k/``."""
-    parts = PurePosixPath(unquote(urlsplit(url).path)).parts
-    return "/".join(part for part in parts if part not in ("/", "//", "..")).removeprefix(_ZOO_PREFIX)
+    """Return the path, below a mirror or in the cache, of what is published at ``url``.
+
+    That of the zoo's own files is without host and the leading ``bdd100k/``. Others lie apart, each in a folder of its
+    own: their hosts may tell them from each other by the query alone.
+
+    Raises:
+        DownloadError: It is no address.
+    """
+    parts = _split(url)
+    path = PurePosixPath(unquote(parts.path))
+    if parts.hostname in ZOO_SERVERS and not parts.query and parts.path.startswith(f"/{_ZOO_PREFIX}"):
+        return "/".join(part for part in path.parts if part not in ("/", "//", "..")).removeprefix(_ZOO_PREFIX)
+    digest = hashlib.sha256(f"{parts.netloc}{parts.path}?{parts.query}".encode()).hexdigest()[:16]
+    name = re.sub(r"[^\w.+-]|^\.+", "_", path.name, flags=re.ASCII)[-100:]
+    return f"{_ELSEWHERE}/{digest}/{name or 'file'}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise DownloadError(f"{url}: not a usable address") from None
 
 
 def weights_file(url: str, *, md5_url: str | None = None) -> Path:
@@ -43,18 +68,29 @@ def weights_file(url: str, *, md5_url: str | None = None) -> Path:
 
     Args:
         url: The published address.
-        md5_url: The address of its MD5 file; by default that with the suffix ``.md5``.
+        md5_url: The address of its MD5 file; by default that of the zoo's record, else that with the suffix ``.md5``.
 
     Raises:
         DownloadError: Nobody could deliver the file, or its MD5.
         OutputError: The cache cannot be written.
     """
-    md5_url = md5_url or f"{url.removesuffix('.pth')}.md5"
+    md5_url = md5_url or _recorded_md5(url) or _beside(url)
     failures: list[str] = []
     try:
         return _from_folder(url, md5_url, failures) or _from_cache(url, md5_url, failures)
     except OutputError as error:
         raise OutputError(f"{error}, or keep downloads elsewhere with BDD100K_MODELS_CACHE=FOLDER") from None
+
+
+def _recorded_md5(url: str) -> str | None:
+    """Return the address that the zoo names for the MD5 of a model's weights."""
+    links = (model.links for _, _, model in all_models().values())
+    return next((found["md5"] for found in links if found.get("weights") == url and "md5" in found), None)
+
+
+def _beside(url: str) -> str:
+    parts = _split(url)
+    return parts._replace(path=f"{parts.path.removesuffix('.pth')}.md5").geturl()
 
 
 def _from_folder(url: str, md5_url: str, failures: list[str]) -> Path | None:
@@ -80,7 +116,8 @@ def _from_folder(url: str, md5_url: str, failures: list[str]) -> Path | None:
 def _from_cache(url: str, md5_url: str, failures: list[str]) -> Path:
     """Return the file in the cache, after fetching it if it is not there or not as it should be."""
     cached = _cached(url)
-    if is_verified(cached):
+    # of what is at hand: what was checked once can be used without a network
+    if is_verified(cached, read_md5(_cached(md5_url))):
         return cached
     expected = _published_md5(md5_url, failures)
     if expected is None:
@@ -108,14 +145,8 @@ def _give_up(url: str, failures: list[str], what: str) -> DownloadError:
 
 
 def _cached(url: str) -> Path:
-    """Return a file's place in the cache: laid out like a mirror, other hosts' files apart."""
-    try:
-        below = urlsplit(url)
-    except ValueError:
-        raise DownloadError(f"{url}: not a usable address") from None
-    if below.path.startswith(f"/{_ZOO_PREFIX}"):
-        return cache_folder() / path_in_zoo(url)
-    return cache_folder() / "elsewhere" / below.netloc.replace(":", "_") / path_in_zoo(url)
+    """Return a file's place in the cache, which is laid out like a mirror."""
+    return cache_folder() / path_in_zoo(url)
 
 
 def _folders() -> list[str]:
@@ -123,10 +154,14 @@ def _folders() -> list[str]:
 
 
 def _inside(folder: str, url: str) -> Iterator[Path]:
-    """Yield the places in a mirror's folder that hold a file: where it would be published, or at the top."""
+    """Yield the places in a mirror's folder that hold a file: where it would be published, or at the top.
+
+    Only the zoo's own files are looked for at the top: names of others may mean nothing, or the same.
+    """
     path = Path(path_in_zoo(url))
     root = expand_user(folder)
-    return (file for file in dict.fromkeys((root / path, root / path.name)) if is_file(file))
+    places = [root / path] if path.parts[0] == _ELSEWHERE else [root / path, root / path.name]
+    return (file for file in dict.fromkeys(places) if is_file(file))
 
 
 def _in_folders(url: str) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -16,6 +15,9 @@ from bdd100k_models.zoo.download import transfer
 from bdd100k_models.zoo.download.checked import md5_of
 from bdd100k_models.zoo.download.index import index_of
 from bdd100k_models.zoo.records import Model
+
+#: Bytes that are copied at a time.
+_BLOCK = 1 << 20
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -50,11 +52,30 @@ def obtain(model: Model, kind: str, dest: Path | None) -> Path:
 
 
 def copy_file(source: Path, dest: Path) -> Path:
-    """Copy a file, whole or not at all."""
+    """Copy a file, whole or not at all.
+
+    Raises:
+        DownloadError: It cannot be read.
+        OutputError: The copy cannot be written.
+    """
     if not (dest.exists() and dest.samefile(source)):
-        with source.open("rb") as file, atomic_writer(dest) as copy:
-            shutil.copyfileobj(file, copy)
+        with atomic_writer(dest) as copy:
+            for block in _blocks(source):
+                copy.write(block)
     return dest
+
+
+def _blocks(source: Path) -> Iterator[bytes]:
+    try:
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise _unreadable(source, error) from None
+
+
+def _unreadable(file: Path, error: OSError) -> DownloadError:
+    return DownloadError(f"{file}: cannot be read ({error.strerror or error})")
 
 
 def fetch_anywhere(url: str, path: Path, md5: str | None = None) -> Path:
@@ -93,11 +114,12 @@ def _from_mirror(mirror: str, url: str, path: Path, md5: str | None) -> Path:
     if not is_file(file):
         raise DownloadError(f"{mirror}: has no {below}")
     try:
-        if expected is not None and md5_of(file) != expected:
-            raise DownloadError(f"{file}: another MD5 than it should have")
-        return copy_file(file, path)
-    except PermissionError as error:
-        raise DownloadError(f"{file}: cannot be read ({error.strerror})") from None
+        found = expected and md5_of(file)
+    except OSError as error:
+        raise _unreadable(file, error) from None
+    if found != expected:
+        raise DownloadError(f"{file}: another MD5 than it should have")
+    return copy_file(file, path)
 
 
 def in_parallel(

@@ -12,6 +12,7 @@ import requests
 
 from bdd100k_models.errors import DownloadError
 from bdd100k_models.zoo.download import transfer
+from bdd100k_models.zoo.download.session import Session
 from bdd100k_models.zoo.download.transfer import explain, host_of, retry_after
 
 #: How many redirects are followed.
@@ -43,10 +44,8 @@ def probe(url: str, *, private: bool = False) -> int:
 def _ask(url: str, private: bool) -> tuple[int, float | None]:
     """Ask once; return the status, and the seconds that a busy server asks to wait."""
     headers = {"User-Agent": "bdd100k-models", "Accept-Encoding": "identity"}
-    # a new session for each address: no cookies, nor the user's passwords of .netrc for a host that somebody named
-    with requests.Session() as session:
-        session.trust_env = True
-        session.auth = _no_password
+    # a new session for each address: no cookies
+    with Session() as session:
         request: requests.PreparedRequest | None = _prepare(session, url, headers)
         for _ in range(MAX_REDIRECTS + 1):
             assert request is not None
@@ -63,10 +62,6 @@ def _ask(url: str, private: bool) -> tuple[int, float | None]:
                 if request is None:
                     return response.status_code, retry_after(response)
     raise DownloadError(f"{host_of(url)}: redirects in circles")
-
-
-def _no_password(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _prepare(session: requests.Session, url: str, headers: dict[str, str]) -> requests.PreparedRequest:

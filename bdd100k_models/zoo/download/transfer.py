@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -23,6 +23,7 @@ from bdd100k_models.errors import DownloadError, OutputError
 from bdd100k_models.formats.files import output_error
 from bdd100k_models.progress import ProgressBar
 from bdd100k_models.zoo.download.checked import is_verified, md5_of, remember
+from bdd100k_models.zoo.download.session import Session
 
 #: Seconds to wait for a connection, and for the next bytes.
 TIMEOUT = (10.0, 60.0)
@@ -218,9 +219,12 @@ def _receive(url: str, part: Path, any_source: bool, bounds: Bounds) -> bool:
         if same_file and not any_source:
             headers["If-Range"] = same_file
     try:
-        _guard(url, bounds)
-        hooks = {"response": functools.partial(_guard_redirect, bounds=bounds)}
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT, hooks=hooks) as response:
+        guard = functools.partial(_guard, bounds=bounds)
+        guard(url)
+        with (
+            Session(guard) as session,
+            session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response,
+        ):
             return _store(response, url, part, have if "Range" in headers else 0, bounds.size)
     except requests.exceptions.RequestException as error:
         raise explain(error) from None
@@ -234,11 +238,6 @@ def _guard(url: str, bounds: Bounds) -> None:
             bounds.guard(url)
         except DownloadError as error:
             raise _Unavailable(str(error).partition(": ")[2]) from None
-
-
-def _guard_redirect(response: requests.Response, *args: object, bounds: Bounds, **kwargs: object) -> None:
-    if response.is_redirect:
-        _guard(urljoin(response.url, response.headers["Location"]), bounds)
 
 
 def explain(error: requests.exceptions.RequestException) -> _Unavailable:
