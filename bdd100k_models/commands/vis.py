@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -213,14 +212,14 @@ def _draw(
     jobs: Sequence[Any], work: Callable[[Any], Drawn], args: argparse.Namespace
 ) -> tuple[list[Path], list[tuple[str, str]]]:
     from bdd100k_models.evaluation.masks import map_images
+    from bdd100k_models.processes import cores
     from bdd100k_models.progress import ProgressBar
 
     files: list[Path] = []
     problems: list[tuple[str, str]] = []
-    processes = args.nproc or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
     total = sum(len(getattr(job, "images", [job])) for job in jobs)
     with ProgressBar(total, "vis") as bar:
-        for drawn in map_images(work, jobs, processes, images_each=max(1, total // max(1, len(jobs)))):
+        for drawn in map_images(work, jobs, args.nproc or cores(), images_each=max(1, total // max(1, len(jobs)))):
             files += drawn.files
             problems += drawn.problems
             bar.advance(len(drawn.files) + len(drawn.problems))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ from mmengine.registry import DATASETS, TRANSFORMS
 
 from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
 from bdd100k_models.errors import LabelError
-from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import NO_CLASS, check_classes, read_mask
 from bdd100k_models.formats.folders import holds_json
-from bdd100k_models.formats.polygons import paint_polygons
+from bdd100k_models.formats.regions import paint_regions
 from bdd100k_models.formats.scalabel import Frame, load_frames
 from bdd100k_models.tasks import TASKS, Task
 
@@ -138,15 +136,7 @@ def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> 
             f"{place}: size is {frame.size.height}x{frame.size.width} (height x width), but the image has "
             f"{size[0]}x{size[1]}; take the labels of this image"
         )
-    classes = np.full(size, names.index("background") if "background" in names else NO_CLASS, np.uint8)
     labels = [label for label in frame.labels or () if label.category in names]
-    for coded, group in groupby(labels, key=lambda label: label.rle is not None):
-        regions = [(names.index(str(label.category)), label) for label in group]
-        if coded:
-            masks = [(value, label.rle) for value, label in regions if label.rle is not None]
-            painted = rle.decode_labels(masks, size, NO_CLASS, place)
-        else:
-            polygons = [(value, label.poly2d or ()) for value, label in regions]
-            painted = paint_polygons(polygons, size, NO_CLASS, place).astype(np.uint8)
-        np.copyto(classes, painted, where=painted != NO_CLASS)
-    return classes
+    outside = names.index("background") if "background" in names else NO_CLASS
+    classes = np.array([outside, *(names.index(str(label.category)) for label in labels)], np.uint8)
+    return classes[paint_regions([(label.rle, label.poly2d) for label in labels], size, place)]

@@ -16,6 +16,7 @@ from mmengine import dist
 from mmengine.config import Config
 
 from bdd100k_models.errors import ConfigError, InputError, ZooError
+from bdd100k_models.processes import cores
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 
@@ -161,9 +162,8 @@ def set_cpu_threads() -> None:
     """
     if int(os.environ.get("OMP_NUM_THREADS", "0") or 0) >= _LEAST_THREADS:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(max(_LEAST_THREADS, cores // ranks))
+    torch.set_num_threads(max(_LEAST_THREADS, cores() // ranks))
 
 
 def patience(config: Config) -> datetime.timedelta:

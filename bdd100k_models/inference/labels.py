@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
-from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import check_classes, read_bitmask, read_mask
 from bdd100k_models.formats.coco import load_any_frames
-from bdd100k_models.formats.polygons import paint_polygons
+from bdd100k_models.formats.folders import files_below, holds_json
+from bdd100k_models.formats.regions import paint_regions
 from bdd100k_models.formats.scalabel import Box2D, Frame, Label
 from bdd100k_models.inference.results import (
     NO_CLASS,
@@ -30,6 +30,7 @@ from bdd100k_models.inference.results import (
     Tags,
     Tracks,
 )
+from bdd100k_models.paths import exists
 from bdd100k_models.tasks import JOINTS, TAGS, THINGS, Task
 
 _IDS = 1 << 20  # ids that are no numbers get one below
@@ -78,9 +79,9 @@ def find_labels(path: Path, task: Task) -> list[LabelledImage]:
         MissingFileError: There is nothing at ``path``, or nothing that could be labels.
         LabelError: JSON breaks its format.
     """
-    if not path.exists():
+    if not exists(path):
         raise MissingFileError(f"{path}: no such labels; name a JSON file, or a folder of JSON or PNG files")
-    if path.is_dir() and not any(path.glob("*.json")):
+    if not holds_json(path):
         return _list_masks(path, task)
     images = [_of_frame(frame, str(path)) for frame in load_any_frames(path)]
     if not images:
@@ -110,7 +111,7 @@ def _in_videos(images: Sequence[LabelledImage]) -> list[LabelledImage]:
 def _list_masks(folder: Path, task: Task) -> list[LabelledImage]:
     if task.name not in WITH_MASKS:
         raise MissingFileError(f"{folder}: no .json file in this folder; labels of {task.name} are JSON")
-    files = sorted(folder.rglob("*.png"))
+    files = [folder / file for file in files_below(folder) if file.suffix == ".png"]
     if not files:
         raise MissingFileError(f"{folder}: no .json or .png file in this folder")
     images = []
@@ -221,14 +222,7 @@ def _class_map(labels: Sequence[Label], task: Task, place: dict[str, Any], where
 
 
 def _paint(labels: Sequence[Label], size: tuple[int, int], where: str) -> npt.NDArray[np.int32]:
-    """Paint regions over each other, later ones on top; return each pixel's label, from 1, and 0 for none."""
-    masks = [(number, label.rle) for number, label in enumerate(labels, 1) if label.rle is not None]
-    painted = rle.decode_ids(masks, size, where)
-    polygons = [(number, label.poly2d) for number, label in enumerate(labels, 1) if label.rle is None and label.poly2d]
-    if polygons:
-        drawn = paint_polygons(polygons, size, 0, where)
-        painted = np.where(drawn > 0, drawn, painted).astype(np.int32)
-    return painted
+    return paint_regions([(label.rle, label.poly2d) for label in labels], size, where)
 
 
 def _panoptic(task: Task, place: dict[str, Any], segments: npt.NDArray[np.int32], classes: Any, ids: Any) -> Panoptic:

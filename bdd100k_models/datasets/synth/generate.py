@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 
@@ -23,6 +19,7 @@ from bdd100k_models.errors import InputError, OutputError
 from bdd100k_models.formats.files import check_empty, make_folder, write_bytes
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.scalabel import Frame
+from bdd100k_models.processes import Map, cores, ordered_map
 from bdd100k_models.progress import ProgressBar
 from bdd100k_models.tasks import SPLITS, get_task
 
@@ -174,30 +171,20 @@ def check_counts(
 
 def processes(count: int) -> int:
     """Return how many processes are worth their start for so many pictures."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, count // _LEAST_A_PROCESS))
+    return max(1, min(cores(), count // _LEAST_A_PROCESS))
 
 
 @contextlib.contextmanager
-def mapper(nproc: int, at_once: int = 4) -> Iterator[Callable[[Callable[[int], Any], Iterable[int]], Iterator[Any]]]:
+def mapper(nproc: int, at_once: int = 4) -> Iterator[Map]:
     """Yield a ``map`` that keeps the order, in this process or in several, each of which takes ``at_once`` items."""
-    if nproc == 1:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            yield map
-        finally:
-            cv2.setNumThreads(threads)
-        return
-    # forked children of a process that runs threads can hang
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(nproc, context, initializer=cv2.setNumThreads, initargs=(1,))
+    killed = OutputError("a process that draws was killed, perhaps for want of memory; set a lower nproc")
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     try:
-        yield partial(pool.map, chunksize=at_once)
-    except BrokenProcessPool:
-        raise OutputError("a process that draws was killed, perhaps for want of memory; set a lower nproc") from None
+        with ordered_map(nproc, at_once, killed) as run:
+            yield run
     finally:
-        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def _write_picture(job: _Job, split: str, index: int) -> _Frames:
