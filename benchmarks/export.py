@@ -65,7 +65,7 @@ def build(architecture: Architecture, picture: Path) -> tuple[Model, tuple[int, 
 def try_one(architecture: Architecture, files: list[Path], form: str) -> dict[str, Any]:
     """Export one architecture and compare; what stopped it is part of the row."""
     row: dict[str, Any] = {"name": architecture.name, "example": architecture.example, "task": architecture.task}
-    row |= {"models": architecture.count, "form": form}
+    row |= {"models": architecture.count, "form": form, "with": circumstances()}
     started = time.perf_counter()
     try:
         model, size = build(architecture, files[0])
@@ -85,6 +85,12 @@ def try_one(architecture: Architecture, files: list[Path], form: str) -> dict[st
     return row
 
 
+def circumstances() -> str:
+    """Return what a row is tried with, and when."""
+    versions = f"PyTorch {torch.__version__.partition('+')[0]}, ONNX Runtime {onnxruntime.__version__}"
+    return f"{versions}, {date.today()}"
+
+
 def write_page(rows: list[dict[str, Any]]) -> None:
     """Put the table into the page, between its markers.
 
@@ -97,8 +103,7 @@ def write_page(rows: list[dict[str, Any]]) -> None:
     works = [row for row in rows if row["passed"]]
     lines = [
         f"{len(works)} of {len(rows)} architectures ({sum(row['models'] for row in works)} of "
-        f"{sum(row['models'] for row in rows)} models) pass. PyTorch {torch.__version__.partition('+')[0]}, "
-        f"ONNX Runtime {onnxruntime.__version__}, {date.today()}.",
+        f"{sum(row['models'] for row in rows)} models) pass. {'; '.join(sorted({row['with'] for row in rows}))}.",
         "",
         "| architecture | models | tried with | size | result | largest differences, or what stops it |",
         "| :- | -: | :- | :- | :- | :- |",
