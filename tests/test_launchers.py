@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import socket
 
 import pytest
 import torch
@@ -12,10 +13,11 @@ from mmengine.config import Config
 from bdd100k_models.engine import distributed
 from bdd100k_models.errors import ConfigError, InputError
 
-_OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "LOCAL_WORLD_SIZE")
 _OF_SLURM = (
     *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_JOB_ID", "SLURM_STEP_ID"),
     *("SLURM_NODELIST", "SLURM_JOB_NODELIST", "SLURM_STEP_NODELIST"),
+    *("SLURM_TASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE"),
 )
 _OF_MPI = (
     *("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
@@ -102,8 +104,12 @@ def test_processes_of_mpi_have_a_gpu_and_an_address(monkeypatch: pytest.MonkeyPa
 def test_processes_wait_as_long_as_the_config_says(monkeypatch: pytest.MonkeyPatch, launcher: str) -> None:
     joined: list[tuple[str, datetime.timedelta]] = []
     monkeypatch.setenv("RANK", "0")
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(distributed, "rendezvous", lambda address, timeout: iter([(store, 0, 2)]))
     monkeypatch.setattr(
-        torch.distributed, "init_process_group", lambda backend, timeout: joined.append((backend, timeout))
+        torch.distributed,
+        "init_process_group",
+        lambda backend, store, rank, world_size, timeout: joined.append((backend, timeout)),
     )
     for dist_cfg in ({"backend": "nccl"}, {"backend": "nccl", "timeout": 90}):
         config = Config({"env_cfg": {"dist_cfg": dist_cfg}})
@@ -113,6 +119,27 @@ def test_processes_wait_as_long_as_the_config_says(monkeypatch: pytest.MonkeyPat
     for wrong in (0, -1, "soon", True):
         with pytest.raises(ConfigError, match=r"env_cfg\.dist_cfg\.timeout"):
             distributed.patience(Config({"env_cfg": {"dist_cfg": {"timeout": wrong}}}))
+
+
+def test_processes_that_never_come_are_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "RANK": "0", "WORLD_SIZE": "2"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "_GATHERING", datetime.timedelta(seconds=1))
+    with pytest.raises(InputError, match=r"the 2 processes did not find each other at 127\.0\.0\.1:\d+ within 0:00:01"):
+        distributed.start("pytorch", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("mine", "processes"), [(64, "4"), (8, None)])
+def test_processes_share_the_cores_that_nobody_shared_out(
+    monkeypatch: pytest.MonkeyPatch, mine: int, processes: str | None
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(distributed, "cores", lambda: mine)
+    find_place_of_slurm(monkeypatch, 3, STEP_TASKS_PER_NODE="4(x2),8", TASKS_PER_NODE="9")
+    assert os.environ.get("LOCAL_WORLD_SIZE") == processes
 
 
 @pytest.mark.parametrize(("launcher", "starter"), [("slurm", "srun"), ("mpi", "mpirun")])

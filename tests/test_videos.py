@@ -183,9 +183,12 @@ def test_frames_are_called_as_the_labels_call_them(tmp_path: Path) -> None:
         (tmp_path / "own" / "a").mkdir(parents=True, exist_ok=True)
         (tmp_path / "own" / "a" / name).touch()
     assert [item.frame_index for item in videos_of_folder(tmp_path / "own").items] == [0, 1]
-    write_bitmask(tmp_path / "masks" / "a" / "frame1.png", nothing, nothing)
+    write_bitmask(tmp_path / "masks" / "a" / "00000168.png", nothing, nothing)  # before the others by name
+    assert [item.frame_index for item in videos_of_labels(tmp_path / "masks", tmp_path).items] == [167, 165, 166]
+    (tmp_path / "masks" / "a" / "00000168.png").unlink()
+    write_bitmask(tmp_path / "masks" / "a" / "frame.png", nothing, nothing)
     for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
-        with pytest.raises(LabelError, match=r"frame1\.png: the name does not tell which frame"):
+        with pytest.raises(LabelError, match=r"frame\.png: the name does not tell which frame"):
             read(tmp_path / "masks", tmp_path)
 
 

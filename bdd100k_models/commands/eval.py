@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -183,12 +182,13 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _options(args: argparse.Namespace, place: int = 0) -> Options:
     from bdd100k_models.evaluation.config import Options
+    from bdd100k_models.processes import cores
 
     return Options(
         config=args.config,
         iou_threshold=args.iou_thr,
         ignore_iof_threshold=args.ignore_iof_thr,
-        processes=args.nproc or min(_PROCESSES, os.cpu_count() or 1),
+        processes=args.nproc or min(_PROCESSES, cores()),
         score_file=args.score_file[place] if args.score_file else None,
         hota=args.hota,
     )

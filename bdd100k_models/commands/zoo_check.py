@@ -60,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
         if folder is not None and not folder.is_dir():
             raise InputError(f"{flag} {folder}: no such folder; correct it")
     if args.entry.suffix == ".py" and not args.entry.is_dir():
+        flags = ("data_root", "labels", "offline", "private_links", "strict", "write", "json")
+        if given := [flag for flag in flags if getattr(args, flag)]:
+            raise InputError(f"--{given[0].replace('_', '-')} is for contributions; of a config alone leave it out")
         return _check_config(args.entry, args.root)
     options = CheckOptions(
         offline=args.offline, data_root=args.data_root, labels=args.labels, root=args.root, private=args.private_links

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from bdd100k_models.datasets.check_report import Finding
-from bdd100k_models.datasets.video_images import frame_index
+from bdd100k_models.datasets.video_images import frame_number
 
 Size = tuple[int, int]
 
@@ -85,8 +85,8 @@ def missing_frames(folders: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
         numbers: dict[str, list[int]] = defaultdict(list)
         for name in names:
             video, _, file = name.partition("/")
-            if (index := frame_index(file)) is not None:
-                numbers[video].append(index + 1)
+            if (number := frame_number(file)) is not None:
+                numbers[video].append(number)
         for video, found in numbers.items():
             first, last, where = min(found), max(found), f"{folder}/{video}"
             if lost := sorted(set(range(first, last + 1)) - set(found)):

@@ -139,4 +139,4 @@ def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> 
     labels = [label for label in frame.labels or () if label.category in names]
     outside = names.index("background") if "background" in names else NO_CLASS
     classes = np.array([outside, *(names.index(str(label.category)) for label in labels)], np.uint8)
-    return classes[paint_regions([(label.rle, label.poly2d) for label in labels], size, place)]
+    return np.take(classes, paint_regions([(label.rle, label.poly2d) for label in labels], size, place))

@@ -124,16 +124,22 @@ def frame_index(name: str) -> int | None:
     return max(int(match[1]) - 1, 0) if match else None
 
 
+def frame_number(name: str) -> int | None:
+    """Return the number at the end of a name, whatever stands before it; None where there is none."""
+    match = re.search(r"(\d+)\.\w+$", name)
+    return int(match[1]) if match else None
+
+
 def frame_index_of(bitmask: Path) -> int:
-    """Return which frame of its video a bitmask is of, from 0.
+    """Return which frame of its video a bitmask is of by its name, whose number counts from 1.
 
     Raises:
-        LabelError: Its name does not tell.
+        LabelError: Its name has no number.
     """
-    index = frame_index(bitmask.name)
-    if index is None:
+    number = frame_number(bitmask.name)
+    if number is None:
         raise LabelError(f"{bitmask}: the name does not tell which frame this is; call the first VIDEO-0000001.png")
-    return index
+    return number - 1
 
 
 def _frames(video: str, paths: Iterable[Path], indices: Iterable[int]) -> list[ImageItem]:

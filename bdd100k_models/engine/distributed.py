@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from mmengine import dist
 from mmengine.config import Config
+from torch.distributed.rendezvous import rendezvous
 
 from bdd100k_models.errors import ConfigError, InputError, ZooError
 from bdd100k_models.processes import cores
@@ -24,9 +25,12 @@ Result = TypeVar("Result")
 
 _LEAST_THREADS = 2
 
-#: For how long a process waits for the others. They may be busy for hours, with the longest video or with scoring; one
-#: that has died, which nobody need wait for, its launcher sees at once.
+#: For how long a process waits for the others once all are there. They may be busy for hours, with the longest video or
+#: with scoring; that one has died, torchrun and mpirun see at once, and srun with --kill-on-bad-exit.
 PATIENCE = datetime.timedelta(days=1)
+
+#: For how long it waits for all to begin.
+_GATHERING = datetime.timedelta(minutes=30)
 
 #: Ports below those that systems hand out by themselves.
 _PORTS = range(10_000, 30_000)
@@ -41,6 +45,7 @@ class _Starter:
         rank: The process's number.
         size: How many processes there are.
         local: Its number on its machine.
+        beside: How many there are on its machine, as a number first.
         job: What tells this run from others on the machine, all of them.
     """
 
@@ -48,6 +53,7 @@ class _Starter:
     rank: tuple[str, ...]
     size: tuple[str, ...]
     local: tuple[str, ...]
+    beside: tuple[str, ...]
     job: tuple[str, ...]
 
 
@@ -57,6 +63,7 @@ _STARTERS = {
         rank=("SLURM_PROCID",),
         size=("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"),
         local=("SLURM_LOCALID", "SLURM_PROCID"),
+        beside=("SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"),  # such as 8(x2),4
         job=("SLURM_JOB_ID", "SLURM_STEP_ID"),
     ),
     "mpi": _Starter(
@@ -64,6 +71,7 @@ _STARTERS = {
         rank=("OMPI_COMM_WORLD_RANK",),
         size=("OMPI_COMM_WORLD_SIZE",),
         local=("OMPI_COMM_WORLD_LOCAL_RANK",),
+        beside=("OMPI_COMM_WORLD_LOCAL_SIZE",),
         job=("PMIX_NAMESPACE",),
     ),
 }
@@ -89,6 +97,9 @@ def find_place(launcher: str, local_rank: int = 0) -> None:
         # a process may see some of its machine's GPUs, or its own alone
         place = int(_told(launcher, starter.local)) % max(1, torch.cuda.device_count())
         os.environ["LOCAL_RANK"] = str(place)
+        beside = next((os.environ[name] for name in starter.beside if name in os.environ), "")
+        if (told := re.match(r"\d+", beside)) and cores() == os.cpu_count():  # else each has cores of its own
+            os.environ.setdefault("LOCAL_WORLD_SIZE", told[0])
         if "MASTER_ADDR" not in os.environ:
             os.environ["MASTER_ADDR"] = _first_of_slurm() if launcher == "slurm" else _first_of_mpi()
         job = ".".join(os.environ.get(name, "") for name in starter.job)
@@ -186,10 +197,10 @@ def start(launcher: str, device: torch.device, wait: datetime.timedelta = PATIEN
     Args:
         launcher: One of :data:`LAUNCHERS`, after :func:`find_place`.
         device: Where this process runs.
-        wait: For how long it waits for the others, now and later.
+        wait: For how long it waits for the others once all are there.
 
     Raises:
-        InputError: The launcher's environment is missing.
+        InputError: The launcher's environment is missing, or the others do not come.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -201,7 +212,18 @@ def start(launcher: str, device: torch.device, wait: datetime.timedelta = PATIEN
         )
     # not mmengine's way, which asks for a GPU even for gloo, chooses another one than find_place, and makes what reads
     # images start anew, without this package's mends
-    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=wait)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    gathering = min(wait, _GATHERING)
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=gathering))
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"--launcher {launcher}: the {os.environ.get('WORLD_SIZE', '?')} processes did not find each other at "
+            f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')} within {gathering} "
+            f"({str(error).splitlines()[0]}); see what stopped the others"
+        ) from None
+    store.set_timeout(wait)
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
 
 
 def stop() -> None:

@@ -20,6 +20,7 @@ from bdd100k_models.tasks import TASKS, Task, get_task
 from bdd100k_models.zoo.check.scores import COLUMNS, read_scores
 from bdd100k_models.zoo.download.checked import md5_of
 from bdd100k_models.zoo.records import Model, config_files, load_zoo
+from bdd100k_models.zoo.tables import is_score
 
 #: What published weights say of their data: names and colours, and not where it lay.
 _NAMES = ("classes", "thing_classes", "stuff_classes", "palette", "keypoint_id2name")
@@ -128,7 +129,7 @@ def _entry(
         known = next((row for method in load_zoo(task) for row in method.models if row.name == stem), None)
         place = base_url.rstrip("/") + "/" if base_url else "weights/"
         # scores and files of the published weights are not those of these
-        columns = {name: cell for name, cell in known.columns.items() if _is_recipe(name)} if known else {}
+        columns = {name: cell for name, cell in known.columns.items() if not is_score(name)} if known else {}
         links = {
             "config": f"./{config.relative_to(resource_root() / task).as_posix()}",
             "weights": f"{place}{stem}.pth",
@@ -136,8 +137,3 @@ def _entry(
         }
         return task, Model(stem, columns, links, count_parameters(model))
     return None, None
-
-
-def _is_recipe(column: str) -> bool:
-    """Tell a column that says how a model was trained from one of its scores."""
-    return not column.endswith(("-val", "-test"))

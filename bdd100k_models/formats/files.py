@@ -24,10 +24,11 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         path: The final name; its folder is made if needed.
 
     Yields:
-        A binary file under a temporary name in the same folder.
+        A binary file, under a temporary name in the folder of the final one unless it is written at once.
 
     Raises:
-        OutputError: The folder or file cannot be written, or the disk is full. What stood at ``path`` is untouched.
+        OutputError: The folder or file cannot be written, or the disk is full. A regular file that stood at
+            ``path`` is untouched.
     """
     with _explained(path):
         direct = path.exists() and not path.is_file()
@@ -68,6 +69,8 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn errors of the system into those that say what to do."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever reads a pipe may go
     except OSError as error:
         raise output_error(path, error) from None
 

@@ -33,6 +33,8 @@ PLACES = {
 _MAX_BYTES = 1 << 20
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{2,199}")
 _YEAR = re.compile(r"\b(19[89]\d|20\d\d)\b")
+#: What terminals and pages obey instead of showing it.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9 .+/()-]{0,39}")
 #: What stands beside the columns in lists of models, in lower case; a column of such a name would replace it.
 _NO_COLUMNS = frozenset({*FACTS, *LINKS, "runs here"})
@@ -136,13 +138,13 @@ def _check_texts(entry: Entry, report: Checklist) -> None:
     texts = {"method": entry.method, "venue": entry.venue, "group": entry.group, "paper.title": entry.paper.title}
     texts |= {f"authors[{index}].name": author.name for index, author in enumerate(entry.authors)}
     for field, text in texts.items():
-        if re.search(r"[<>\[\]|`]", text) or not text.isprintable():
-            report.fail("entry", f"{field} is {text[:60]!r}; leave out brackets, bars, backticks and line breaks")
+        if found := re.search(r"[<>\[\]|`]", text) or _CONTROL.search(text):
+            report.fail("entry", f"{field} is {text[:60]!r}; leave out {found.group()!r}")
     for field, text in (("abstract", entry.abstract), ("summary", entry.summary)):
-        if found := re.search(r"<[^\s\d=][^>]{0,20}|```|~~~", text):
-            report.fail("entry", f"{field} holds HTML or Markdown ({found.group()}); write plain text")
-        if not text.replace("\n", "").isprintable():
-            report.fail("entry", f"{field} holds characters that cannot be printed; write plain text")
+        if found := re.search(r"<[!?]|<[A-Za-z/][^<>]*>|```|~~~", text):
+            report.fail("entry", f"{field} holds HTML or Markdown ({found.group()[:20]}); write plain text")
+        if found := _CONTROL.search(re.sub(r"[\n\r\t]", "", text)):
+            report.fail("entry", f"{field} holds {found.group()!r}, which terminals and pages obey; leave it out")
 
 
 def _check_paper(entry: Entry, report: Checklist) -> None:

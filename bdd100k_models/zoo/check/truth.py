@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from bdd100k_models.errors import MissingFileError
 from bdd100k_models.evaluation.frames import load_texts
+from bdd100k_models.formats.folders import files_below, holds_json
+from bdd100k_models.paths import exists
 from bdd100k_models.tasks import Task
 
 _SPLIT = "val"
@@ -48,20 +50,20 @@ def find_truth(task: Task, data_root: Path | None, given: Path | None) -> Truth 
     if data_root is None:
         return None
     places = [data_root / path for path in task.label_paths(_SPLIT)]
-    there = [path for path in places if path.exists()]
+    there = [path for path in places if exists(path)]
     if not there:
         named = " or ".join(str(path) for path in places)
         raise MissingFileError(f"{named}: there are no labels of {task.name}; name them with --labels")
     # False sorts first: a JSON file, or a folder of them
-    return _read(task, min(there, key=lambda path: path.is_dir() and not any(path.glob("*.json"))))
+    return _read(task, min(there, key=lambda path: not holds_json(path)))
 
 
 def _read(task: Task, path: Path) -> Truth:
-    if path.is_dir() and not any(path.glob("*.json")):
-        files = sorted(path.rglob("*.png"))
+    if not holds_json(path):
+        files = [file.as_posix() for file in files_below(path) if file.suffix == ".png"]
         if not files:
             raise MissingFileError(f"{path}: holds neither JSON nor PNG labels; name the labels of {_SPLIT}")
-        return Truth(path, [file.relative_to(path).as_posix() for file in files], are_files=True)
+        return Truth(path, files, are_files=True)
     texts = load_texts(path)
     names = zip(texts.videos, texts.names, strict=True)
     return Truth(path, [f"{video}/{name}" if task.videos else name for video, name in names], are_files=False)

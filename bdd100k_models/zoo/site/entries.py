@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bdd100k_models.tasks import TASKS, Task
 from bdd100k_models.zoo.records import Method, Model, load_zoo
+from bdd100k_models.zoo.tables import is_score
 
 #: Columns that say what a model is built on, in the order in which they are looked for.
 _BACKBONES = ("Backbone", "Base Network", "Detector")
@@ -82,7 +83,7 @@ class Entry:
         return ", ".join(
             key if value == "✓" else f"{value}" if key in _PLAIN else f"{key} {value}"
             for key, value in self.model.columns.items()
-            if value and key not in _BACKBONES and not key.endswith(("-val", "-test"))
+            if value and key not in _BACKBONES and not is_score(key)
         )
 
     @property
@@ -115,7 +116,7 @@ def all_entries() -> list[Entry]:
 def table_columns(rows: Sequence[Entry]) -> list[str]:
     """Return the columns of several tables as those of one: scores last, each at its place among those before it."""
     names = list(dict.fromkeys(name for entry in rows for name in entry.model.columns))
-    return sorted(names, key=lambda name: name.endswith(("-val", "-test")))
+    return sorted(names, key=is_score)
 
 
 def rare_columns(rows: Sequence[Entry]) -> frozenset[str]:
