@@ -190,13 +190,13 @@ def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int, limit: floa
 
     Args:
         runs: What to run.
-        rounds: How many there are, at most.
+        rounds: How many there are at most, if that is more than :data:`FEWEST_ROUNDS`.
         limit: After :data:`FEWEST_ROUNDS`, no further one begins once one of them took this many seconds.
     """
     for run in runs.values():
         run()
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds):
+    for turn in range(max(rounds, FEWEST_ROUNDS)):
         if turn >= FEWEST_ROUNDS and max(map(sum, taken.values())) > limit:
             break
         for name, run in runs.items():
@@ -339,7 +339,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="PART", default="", help="only examples whose name has this part")
     parser.add_argument("--size", metavar="HxW", help="look at pictures at this size (default: 720x1280)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help=f"how often each figure is taken, {FEWEST_ROUNDS} or more (default: 5)"
+    )
     parser.add_argument(
         "--ways",
         nargs="+",

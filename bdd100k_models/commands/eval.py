@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bdd100k_models.errors import InputError
 from bdd100k_models.tasks import TAGS
 
 if TYPE_CHECKING:
@@ -125,8 +126,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work, or would be passed over, before anything is evaluated."""
-    from bdd100k_models.errors import InputError
-
     if bool(args.compare) == (args.result is not None):
         raise InputError("give the predictions, --result FILE; or two of them, --compare A B")
     more = args.compare or args.slices is not None or args.report
@@ -147,8 +146,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
-    from bdd100k_models.errors import InputError
-
     for flag, number in (("--nproc", args.nproc), ("--samples", args.samples)):
         if number is not None and number < 1:
             raise InputError(f"{flag} {number}: give a number from 1")
@@ -163,7 +160,6 @@ def _check_numbers(args: argparse.Namespace) -> None:
 
 
 def _check_score_files(args: argparse.Namespace) -> None:
-    from bdd100k_models.errors import InputError
     from bdd100k_models.evaluation.run import task_name
     from bdd100k_models.paths import is_file
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from bdd100k_models.datasets.check_compare import duplicates, mismatched_sizes, missing_frames, pair_findings
 from bdd100k_models.datasets.check_files import Inspection, Job, inspect
 from bdd100k_models.datasets.check_report import CheckReport, Finding, SplitReport, printable
-from bdd100k_models.datasets.images import IMAGE_SUFFIXES
+from bdd100k_models.datasets.images import pictures_in
 from bdd100k_models.errors import InputError, MissingFileError
 from bdd100k_models.formats.folders import entries_of, files_in, folders_in
 from bdd100k_models.paths import exists, is_dir
@@ -129,7 +129,7 @@ def _pictures(folder: Path, videos: bool, found: _Found, where: str) -> list[str
     names: list[str] = []
     others: list[str] = []
     for part in folders_in(folder) if videos else [folder]:
-        pictures = {path.name for path in files_in(part, "") if path.suffix.lower() in IMAGE_SUFFIXES}
+        pictures = {path.name for path in pictures_in(part)}
         for file in entries_of(part):
             name = f"{part.name}/{file}" if videos else file
             (names if file in pictures else others).append(name)

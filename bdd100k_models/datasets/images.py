@@ -87,6 +87,15 @@ def find_data_root(given: str | os.PathLike[str] | None, configured: str | None 
     )
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that are called as pictures are, by name.
+
+    Raises:
+        MissingFileError: The folder cannot be read.
+    """
+    return [path for path in files_in(folder, "") if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
 def images_of_folder(folder: Path) -> ImageSet:
     """Take every image file of a folder (not of its sub-folders), by name; numbers in names count as numbers.
 
@@ -95,7 +104,7 @@ def images_of_folder(folder: Path) -> ImageSet:
     """
     if not is_dir(folder):
         raise MissingFileError(f"{folder}: no such folder of images")
-    paths = [path for path in files_in(folder, "") if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths = pictures_in(folder)
     if not paths:
         raise MissingFileError(f"{folder}: no images in this folder ({', '.join(IMAGE_SUFFIXES)} are looked for)")
     paths.sort(key=lambda path: by_number(path.name))

@@ -70,7 +70,7 @@ def _folder_has_masks(result: Path) -> bool:
 
 
 def _check_truth(truth: Path, masks: bool, result: Path) -> None:
-    has_png = is_dir(truth) and any(file.suffix == ".png" for file in files_below(truth))
+    has_png = is_dir(truth) and bool(files_below(truth, ".png"))
     if masks and not has_png:
         raise LabelError(f"{truth}: no PNG masks, but the result {result} is a folder of them; give masks for both")
     if not masks and has_png and not holds_json(truth):
@@ -121,7 +121,7 @@ def pair_masks(truth: Path, result: Path) -> MaskPairs:
     Raises:
         LabelError: None of the predictions is of an image of the ground truth.
     """
-    sides = [[file for file in files_below(folder) if file.suffix == ".png"] for folder in (truth, result)]
+    sides = [files_below(folder, ".png") for folder in (truth, result)]
     by_path = any(len({file.name for file in files}) < len(files) for files in sides)
     keys = [[str(file) if by_path else file.name for file in files] for files in sides]
     found = dict(zip(keys[1], sides[1], strict=True))

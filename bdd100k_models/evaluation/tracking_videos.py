@@ -218,9 +218,8 @@ def pair_mask_videos(truth: Path, result: Path) -> MaskVideos:
 def _find_folders(root: Path) -> dict[str, list[Path]]:
     """Return the PNG files of each folder, relative to ``root``, in the order of their paths."""
     folders: dict[str, list[Path]] = {}
-    for file in files_below(root):
-        if file.suffix == ".png":
-            folders.setdefault(str(file.parent), []).append(file)
+    for file in files_below(root, ".png"):
+        folders.setdefault(str(file.parent), []).append(file)
     return {name: sorted(files) for name, files in folders.items()}
 
 

@@ -52,8 +52,8 @@ def _entries(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[P
         raise _unreadable(error, folder) from None
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, relative to it, in the order of their paths as text.
+def files_below(folder: Path, suffix: str = "") -> list[Path]:
+    """Return the files below a folder whose names end so, relative to it, in the order of their paths as text.
 
     Raises:
         MissingFileError: The folder or one below it cannot be read.
@@ -66,7 +66,7 @@ def files_below(folder: Path) -> list[Path]:
     for root, folders, names in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
         base = Path(root).relative_to(folder)
-        found.extend(base / name for name in names if not name.startswith("."))
+        found.extend(base / name for name in names if name.endswith(suffix) and not name.startswith("."))
     return sorted(found, key=str)
 
 

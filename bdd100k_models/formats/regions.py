@@ -32,7 +32,9 @@ def paint_regions(
         InputError: There are more than 65535 regions.
     """
     if regions and all(mask is not None for mask, _ in regions):  # in one pass
-        return rle.decode_ids([(number, mask) for number, (mask, _) in enumerate(regions, 1) if mask], size, where)
+        return rle.decode_ids(
+            [(number, mask) for number, (mask, _) in enumerate(regions, 1) if mask is not None], size, where
+        )
     painted = np.zeros(size, np.int32)
     for coded, group in groupby(enumerate(regions, 1), key=lambda numbered: numbered[1][0] is not None):
         if coded:

@@ -111,7 +111,7 @@ def _in_videos(images: Sequence[LabelledImage]) -> list[LabelledImage]:
 def _list_masks(folder: Path, task: Task) -> list[LabelledImage]:
     if task.name not in WITH_MASKS:
         raise MissingFileError(f"{folder}: no .json file in this folder; labels of {task.name} are JSON")
-    files = [folder / file for file in files_below(folder) if file.suffix == ".png"]
+    files = [folder / file for file in files_below(folder, ".png")]
     if not files:
         raise MissingFileError(f"{folder}: no .json or .png file in this folder")
     images = []

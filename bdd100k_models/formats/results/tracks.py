@@ -188,7 +188,7 @@ class MaskTrackFormat(BoxTrackFormat):
 
 
 def _folders_of_masks(folder: Path) -> set[str]:
-    return {file.parent.as_posix() for file in files_below(folder) if file.suffix == ".png"}
+    return {file.parent.as_posix() for file in files_below(folder, ".png")}
 
 
 def _columns(instances: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

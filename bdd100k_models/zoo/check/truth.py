@@ -60,7 +60,7 @@ def find_truth(task: Task, data_root: Path | None, given: Path | None) -> Truth 
 
 def _read(task: Task, path: Path) -> Truth:
     if not holds_json(path):
-        files = [file.as_posix() for file in files_below(path) if file.suffix == ".png"]
+        files = [file.as_posix() for file in files_below(path, ".png")]
         if not files:
             raise MissingFileError(f"{path}: holds neither JSON nor PNG labels; name the labels of {_SPLIT}")
         return Truth(path, files, are_files=True)
