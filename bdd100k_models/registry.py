@@ -38,7 +38,15 @@ from bdd100k_models.datasets import (  # noqa: E402
     videos,  # noqa: F401
 )
 from bdd100k_models.engine import hooks, metric  # noqa: E402, F401
-from bdd100k_models.models import dla, pcan, qdtrack  # noqa: E402, F401
+from bdd100k_models.models import (  # noqa: E402
+    dla,  # noqa: F401
+    fine_pyramid,  # noqa: F401
+    ladder_head,  # noqa: F401
+    panoptic_ladder,  # noqa: F401
+    pcan,  # noqa: F401
+    qdtrack,  # noqa: F401
+    stem_resnet,  # noqa: F401
+)
 
 full_precision_boxes.install()
 

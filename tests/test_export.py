@@ -140,7 +140,9 @@ def test_other_opsets_agree(
     assert agreement.passed and agreement.objects > 5, agreement
 
 
-@pytest.mark.parametrize("name", ["fpn_mini_drivable_synthetic", "fpn_mini_sem_seg_synthetic"])
+@pytest.mark.parametrize(
+    "name", ["fpn_mini_drivable_synthetic", "fpn_mini_sem_seg_synthetic", "panoptic_fpn_mini_pan_seg_synthetic"]
+)
 def test_padding_for_tests_is_that_of_the_graph(tmp_path: Path, name: str) -> None:
     model = load_model(name, device="cpu")
     write_model(model, tmp_path / "a.onnx", ExportOptions())

@@ -154,6 +154,14 @@ def test_an_interrupted_run_and_other_workers_change_nothing(data_root: Path, un
     assert_same(unbroken / "epoch_5.pth", half / "epoch_5.pth")
 
 
+def test_another_memory_layout_learns_the_same(data_root: Path, unbroken: Path, tmp_path: Path) -> None:
+    words = ["--ema", "--no-validate", "--channels-last", *options("train_cfg.max_epochs=5")]
+    assert train("det", MODEL, data_root, tmp_path, *words) == 0
+    one, other = losses(unbroken), losses(tmp_path)
+    assert one.keys() == other.keys()
+    assert 0 < max(abs(other[step] / one[step] - 1) for step in one) < 1e-3
+
+
 def test_parts_make_the_step_of_the_whole(data_root: Path, tmp_path: Path) -> None:
     """With a loss that is a mean over images the gradients of the parts add up to those of the batch."""
     from mmengine.optim import OptimWrapper

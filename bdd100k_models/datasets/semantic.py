@@ -111,6 +111,31 @@ class LoadSemanticLabels(BaseTransform):  # type: ignore[misc]
         return results
 
 
+@TRANSFORMS.register_module()
+class ThinLabels(BaseTransform):  # type: ignore[misc]
+    """Keeps one pixel of each block of ``gt_seg_map``, at random.
+
+    A loss over them costs as little as the network's own resolution does. They are drawn anew for each picture and
+    block, so that what is learnt is not shifted to a side.
+
+    Args:
+        step: Side of a block in pixels; of a map whose sides are no multiples, what is left over is dropped.
+    """
+
+    def __init__(self, step: int = 2) -> None:
+        self.step = step
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Thin the map: (height, width) becomes (height // step, width // step)."""
+        step, classes = self.step, results["gt_seg_map"]
+        height, width = classes.shape[0] // step, classes.shape[1] // step
+        rows, columns = np.random.randint(0, step, (2, height, width))  # noqa: NPY002  # mmengine seeds it
+        rows += step * np.arange(height)[:, None]
+        columns += step * np.arange(width)
+        results["gt_seg_map"] = np.ascontiguousarray(classes[rows, columns])
+        return results
+
+
 def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> npt.NDArray[np.uint8]:
     """Paint the labels of a frame into a map of classes.
 

@@ -69,9 +69,14 @@ def prepare_model(
         _fuse(model)
     model.to(device)
     if channels_last:
-        _keep_flat_layouts(model)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+        lay_channels_last(model)
     return model.eval()
+
+
+def lay_channels_last(model: nn.Module) -> None:
+    """Lay out the convolutions of a model, and so what they compute, with the channels last."""
+    _keep_flat_layouts(model)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
 
 def _fuse(module: nn.Module) -> None:

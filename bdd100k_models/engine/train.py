@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
-from bdd100k_models.engine.model import explain_memory
+from bdd100k_models.engine.model import explain_memory, lay_channels_last
 from bdd100k_models.engine.precision import set_precision
 from bdd100k_models.engine.recipe import (
     Accumulate,
@@ -59,6 +59,7 @@ class TrainOptions:
         resume: False, True for the newest checkpoint of ``work_dir``, or a checkpoint.
         weights: Weights to start from; by default those that the backbone's ``init_cfg`` names.
         amp: Mixed precision, whatever the config says.
+        channels_last: Lay out convolutions with the channels last; sums are taken in another order.
         accumulate: In how many parts a batch is computed; see :func:`~bdd100k_models.engine.recipe.plan_batch`.
         auto_scale_lr: Scale the learning rate to the total batch size.
         ema: Score and keep a moving average of the weights.
@@ -75,6 +76,7 @@ class TrainOptions:
     resume: bool | Path = False
     weights: Path | None = None
     amp: bool = False
+    channels_last: bool = False
     accumulate: Accumulate = "auto"
     auto_scale_lr: bool = False
     ema: bool = False
@@ -116,6 +118,8 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     runner: TrainingRunner | None = None
     with explain_memory(advice), _explained(config, options, lambda: runner is not None and runner.begun):
         runner = TrainingRunner.from_cfg(config)
+        if options.channels_last:
+            lay_channels_last(_bare(runner.model))
         _begin_record(runner, options, plan)
         if config.resume:
             _keep_weights(runner.model)  # those of the checkpoint come later: nothing need be fetched

@@ -1,0 +1,123 @@
+"""The small models' decoder: its parts against those of OpenMMLab that it stands beside."""
+
+from __future__ import annotations
+
+import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only after this)
+
+# isort: split
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.models.seg_heads import PanopticFPNHead
+from mmseg.models.backbones import ResNetV1c
+
+from bdd100k_models.datasets.semantic import ThinLabels
+from bdd100k_models.models.ladder_head import LadderHead
+from bdd100k_models.models.panoptic_ladder import PanopticLadderHead
+from bdd100k_models.models.stem_resnet import StemResNet
+
+BACKBONE = {"depth": 18, "base_channels": 8, "stem_channels": 8}
+DECODER = {"in_channels": [4, 6, 8], "rungs": [5, 7], "norm_cfg": {"type": "BN"}, "align_corners": False}
+
+
+def pyramid(height: int, width: int, channels: tuple[int, ...], count: int = 2) -> list[torch.Tensor]:
+    """Return random maps, each of half the size of the one before, as strided convolutions round it."""
+    maps = []
+    for number in channels:
+        maps.append(torch.randn(count, number, height, width))
+        height, width = -(-height // 2), -(-width // 2)
+    return maps
+
+
+def test_the_stem_comes_first_and_the_rest_is_a_resnet_s() -> None:
+    torch.manual_seed(0)
+    ours, stock = StemResNet(**BACKBONE), ResNetV1c(**BACKBONE)
+    ours.eval(), stock.eval()  # which return nothing
+    assert stock.load_state_dict(ours.state_dict()) is not None  # raises where a name or shape differs
+    pictures = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        stem, *stages = ours(pictures)
+        assert stem.shape == (2, 8, 32, 48)
+        torch.testing.assert_close(stem, stock.stem(pictures))
+        for one, other in zip(stages, stock(pictures), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 21), st.integers(3, 21))
+def test_the_decoder_gives_classes_where_its_first_input_has_pixels(height: int, width: int) -> None:
+    head = LadderHead(num_classes=9, **DECODER)
+    inputs = pyramid(height, width, (4, 6, 8))
+    logits = head(inputs)
+    assert logits.shape == (2, 9, height, width)
+    logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+def test_every_input_counts() -> None:
+    torch.manual_seed(0)
+    head = LadderHead(num_classes=3, **DECODER).eval()
+    inputs = pyramid(16, 24, (4, 6, 8))
+    with torch.no_grad():
+        before = head(inputs)
+        for index in range(3):
+            changed = [value.clone() for value in inputs]
+            changed[index] += 1
+            assert not torch.allclose(head(changed), before)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+def test_a_label_of_each_block_is_kept(step: int, height: int, width: int) -> None:
+    shape = (height * step + step // 2, width * step)
+    rows, columns = np.indices(shape)
+    blocks = (rows // step * 16 + columns // step).astype(np.uint8)
+    kept = ThinLabels(step).transform({"gt_seg_map": blocks})["gt_seg_map"]
+    assert kept.dtype == np.uint8
+    np.testing.assert_array_equal(kept, np.arange(height)[:, None] * 16 + np.arange(width))
+
+
+def test_labels_are_kept_from_all_sides_of_their_blocks() -> None:
+    rows, columns = np.indices((200, 200))
+    places = (rows % 2 * 2 + columns % 2).astype(np.uint8)
+    counts = np.bincount(ThinLabels().transform({"gt_seg_map": places})["gt_seg_map"].ravel())
+    assert counts.sum() == 10_000 and counts.min() > 2_300 and counts.max() < 2_700  # expected 2,500 +- 43
+
+
+def panoptic_head() -> PanopticLadderHead:
+    loss = {"type": "CrossEntropyLoss", "ignore_index": 255, "loss_weight": 1.0}
+    decoder = DECODER | {"in_channels": [4, 6, 8], "rungs": [5, 7]}
+    return PanopticLadderHead(decoder, finer=1, num_things_classes=10, num_stuff_classes=30, loss_seg=loss)
+
+
+def test_classes_of_labels_become_those_of_mmdet_s_head() -> None:
+    stock = PanopticFPNHead(10, 30, in_channels=4, inner_channels=4, norm_cfg={"type": "GN", "num_groups": 2})
+    labels = torch.cat((torch.arange(40), torch.tensor([255]))).reshape(1, 1, 41)
+    torch.testing.assert_close(panoptic_head()._stuff_or_thing(labels).int(), stock._set_things_to_void(labels).int())
+
+
+def test_the_panoptic_head_learns_what_its_labels_say() -> None:
+    """The loss of one block of classes is cross-entropy's own; where all labels are void there is none."""
+    torch.manual_seed(0)
+    head = panoptic_head()
+    fine, *levels = pyramid(8, 12, (4, 6, 8))
+    features = (*levels, torch.randn(2, 99, 1, 1), fine)  # a level that the decoder does not take
+    logits = head(features)["seg_preds"]
+    assert logits.shape == (2, 31, 8, 12)
+    classes = torch.randint(0, 40, (2, 8, 12))
+    samples = [
+        SimpleNamespace(gt_sem_seg=SimpleNamespace(sem_seg=part[None].repeat_interleave(2, 1).repeat_interleave(2, 2)))
+        for part in classes
+    ]
+    wanted = torch.where(classes < 10, 30, classes - 10)
+    head.eval()  # batch normalisation twice of the same would still move its averages
+    expected = torch.nn.functional.cross_entropy(head(features)["seg_preds"].double(), wanted)
+    assert head.loss(features, samples)["loss_seg"].item() == pytest.approx(expected.item(), rel=1e-5)
+    for sample in samples:
+        sample.gt_sem_seg.sem_seg.fill_(255)
+    assert head.loss(features, samples)["loss_seg"].item() == 0
