@@ -20,9 +20,15 @@ from bdd100k_models.datasets.semantic import ThinLabels
 from bdd100k_models.models.ladder_head import LadderHead
 from bdd100k_models.models.panoptic_ladder import PanopticLadderHead
 from bdd100k_models.models.stem_resnet import StemResNet
+from bdd100k_models.registry import enter_scope
 
 BACKBONE = {"depth": 18, "base_channels": 8, "stem_channels": 8}
 DECODER = {"in_channels": [4, 6, 8], "rungs": [5, 7], "norm_cfg": {"type": "BN"}, "align_corners": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scope() -> None:
+    enter_scope("mmdet")  # not that of an earlier test's model
 
 
 def pyramid(height: int, width: int, channels: tuple[int, ...], count: int = 2) -> list[torch.Tensor]:
