@@ -5,17 +5,24 @@ from __future__ import annotations
 import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only after this)
 
 # isort: split
+import pytest
 import torch
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.necks import FPN
 from mmdet.models.roi_heads import SingleRoIExtractor
 
 from bdd100k_models.models.fine_pyramid import FinerFPN, FinerRoIExtractor, LeadingRPNHead
+from bdd100k_models.registry import enter_scope
 
 CHANNELS = [4, 6, 8, 10]
 NECK = {"in_channels": CHANNELS, "out_channels": 5, "start_level": 2, "num_outs": 3, "add_extra_convs": "on_output"}
 ANCHORS = {"type": "AnchorGenerator", "scales": [8], "ratios": [1.0], "strides": [4, 8]}
 ALIGN = {"type": "RoIAlign", "output_size": 7, "sampling_ratio": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scope() -> None:
+    enter_scope("mmdet")  # not that of an earlier test's model
 
 
 def maps() -> list[torch.Tensor]:
