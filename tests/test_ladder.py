@@ -97,8 +97,7 @@ def test_labels_are_kept_from_all_sides_of_their_blocks() -> None:
 
 def panoptic_head() -> PanopticLadderHead:
     loss = {"type": "CrossEntropyLoss", "ignore_index": 255, "loss_weight": 1.0}
-    decoder = DECODER | {"in_channels": [4, 6, 8], "rungs": [5, 7]}
-    return PanopticLadderHead(decoder, finer=1, num_things_classes=10, num_stuff_classes=30, loss_seg=loss)
+    return PanopticLadderHead(DECODER, finer=1, num_things_classes=10, num_stuff_classes=30, loss_seg=loss)
 
 
 def test_classes_of_labels_become_those_of_mmdet_s_head() -> None:

@@ -132,7 +132,7 @@ class ThinLabels(BaseTransform):  # type: ignore[misc]
         rows, columns = np.random.randint(0, step, (2, height, width))  # noqa: NPY002  # mmengine seeds it
         rows += step * np.arange(height)[:, None]
         columns += step * np.arange(width)
-        results["gt_seg_map"] = np.ascontiguousarray(classes[rows, columns])
+        results["gt_seg_map"] = classes[rows, columns]
         return results
 
 

@@ -49,14 +49,14 @@ def check_fit(model: nn.Module, meta: Mapping[str, Any]) -> None:
 
 def _outputs(model: nn.Module) -> Iterator[tuple[str, str, int]]:
     """Yield the name of each head, the attribute that says how many outputs it has, and the number."""
-    inside = "\n"  # of a head that has been counted: no name begins so
+    counted: tuple[str, ...] = ()  # how names inside a semantic head begin, whose classes it has itself
     for name, module in model.named_modules():
         agnostic = any(base.__name__ in _CLASS_AGNOSTIC for base in type(module).__mro__)
-        if "head" not in name or name.startswith(inside) or agnostic or getattr(module, "class_agnostic", False):
+        if "head" not in name or name.startswith(counted) or agnostic or getattr(module, "class_agnostic", False):
             continue
         semantic = hasattr(module, "num_stuff_classes") or hasattr(module, "num_things_classes")
         if semantic:
-            inside = f"{name}."
+            counted += (f"{name}.",)
         for attribute in ("num_things_classes", "num_stuff_classes") if semantic else ("num_classes",):
             count = getattr(module, attribute, None)
             if isinstance(count, int):

@@ -40,7 +40,7 @@ class LadderHead(BaseDecodeHead):  # type: ignore[misc]
         plain: dict[str, Any] = {"norm_cfg": self.norm_cfg, "act_cfg": None}
         self.climb = nn.ModuleList(ConvModule(deep, here, 1, **plain) for deep, here in zip(below, rungs, strict=True))
         self.lateral = nn.ModuleList(
-            ConvModule(skip, here, 1, **plain) for skip, here in zip(in_channels, rungs, strict=False)
+            ConvModule(skip, here, 1, **plain) for skip, here in zip(in_channels[:-1], rungs, strict=True)
         )
         self.smooth = nn.ModuleList(
             ConvModule(here, here, 3, padding=1, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg) for here in rungs
