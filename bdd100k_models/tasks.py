@@ -18,6 +18,9 @@ RGB = tuple[int, int, int]
 #: (height, width) in pixels of every image of the data set.
 IMAGE_SIZE = (720, 1280)
 
+#: The value of pixels without a class, in masks of labels and in maps of results.
+NO_CLASS = 255
+
 #: Frames a second of the videos of the tracking tasks; of a folder of images, and of the films made of either.
 VIDEO_RATE = 5.0
 

@@ -38,9 +38,8 @@ from bdd100k_models.datasets.synth.labels import drivable_mask, semantic_mask
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.engine.shards import RunIdentity, Shards
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import NO_CLASS
 from bdd100k_models.formats.results import get_format
-from bdd100k_models.tasks import IMAGE_SIZE, TASKS
+from bdd100k_models.tasks import IMAGE_SIZE, NO_CLASS, TASKS
 
 Sample = dict[str, Any]
 Compared = tuple[Path, Callable[[Path], np.ndarray]]

@@ -8,7 +8,6 @@ import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only af
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,8 +15,7 @@ from hypothesis import strategies as st
 from mmdet.models.seg_heads import PanopticFPNHead
 from mmseg.models.backbones import ResNetV1c
 
-from bdd100k_models.datasets.semantic import ThinLabels
-from bdd100k_models.models.ladder_head import LadderHead
+from bdd100k_models.models.ladder_head import LadderHead, thin_labels
 from bdd100k_models.models.panoptic_ladder import PanopticLadderHead
 from bdd100k_models.models.stem_resnet import StemResNet
 from bdd100k_models.registry import enter_scope
@@ -80,19 +78,40 @@ def test_every_input_counts() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
 def test_a_label_of_each_block_is_kept(step: int, height: int, width: int) -> None:
-    shape = (height * step + step // 2, width * step)
-    rows, columns = np.indices(shape)
-    blocks = (rows // step * 16 + columns // step).astype(np.uint8)
-    kept = ThinLabels(step).transform({"gt_seg_map": blocks})["gt_seg_map"]
-    assert kept.dtype == np.uint8
-    np.testing.assert_array_equal(kept, np.arange(height)[:, None] * 16 + np.arange(width))
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)
+    wanted = torch.stack((rows * 16 + columns, rows + 100 - columns)).to(torch.uint8)
+    blocks = wanted.repeat_interleave(step, 1).repeat_interleave(step, 2)
+    kept = thin_labels(blocks, (height, width))
+    assert kept.dtype == torch.uint8
+    assert torch.equal(kept, wanted)
 
 
 def test_labels_are_kept_from_all_sides_of_their_blocks() -> None:
-    rows, columns = np.indices((200, 200))
-    places = (rows % 2 * 2 + columns % 2).astype(np.uint8)
-    counts = np.bincount(ThinLabels().transform({"gt_seg_map": places})["gt_seg_map"].ravel())
+    torch.manual_seed(0)
+    rows, columns = torch.arange(200)[:, None], torch.arange(200)
+    counts = thin_labels((rows % 2 * 2 + columns % 2)[None], (100, 100)).flatten().bincount()
     assert counts.sum() == 10_000 and counts.min() > 2_300 and counts.max() < 2_700  # expected 2,500 +- 43
+
+
+def test_the_head_s_loss_is_that_of_the_labels_it_keeps() -> None:
+    """Where the labels of each block agree, it is mmseg's own loss over labels of the map's size; classes weigh."""
+    torch.manual_seed(0)
+    weight = [1.0, 2.0, 0.5]
+    loss = {"type": "mmseg.CrossEntropyLoss", "class_weight": weight}
+    head = LadderHead(num_classes=3, loss_decode=loss, **DECODER)
+    logits, classes = torch.randn(2, 3, 8, 12), torch.randint(0, 3, (2, 8, 12))
+    classes[0, 0, :4] = 255
+    large = classes.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    both = [
+        head.loss_by_feat(logits, [SimpleNamespace(gt_sem_seg=SimpleNamespace(data=part[None])) for part in labels])
+        for labels in (classes, large)
+    ]
+    expected = torch.nn.functional.cross_entropy(
+        logits.double(), classes, torch.tensor(weight).double(), ignore_index=255
+    )
+    for losses in both:
+        assert list(losses) == ["loss_ce"]
+        assert losses["loss_ce"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def panoptic_head() -> PanopticLadderHead:

@@ -8,12 +8,15 @@ import bdd100k_models.registry  # noqa: F401  (mmdet finds its operators only af
 
 import pytest
 import torch
+from mmcv.ops import RoIAlign
+from mmdet.models.necks import FPN
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from torch import nn
 
 from bdd100k_models.engine.config import load_config
-from bdd100k_models.engine.model import build_model, prepare_model
+from bdd100k_models.engine.model import build_model, lay_channels_last, prepare_model
 from bdd100k_models.errors import InputError
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.zoo.records import config_files
@@ -107,6 +110,25 @@ def test_training_is_left_alone() -> None:
 
 def small(task: str, name: str):  # type: ignore[no-untyped-def]
     return load_config(config_files(task)[name])
+
+
+def test_gradients_of_regions_have_channels_last() -> None:
+    """RoIAlign's come with the pixels last: a neck, and what is before it, would compute with those."""
+    torch.manual_seed(0)
+    neck, align = FPN([4, 6], out_channels=5, num_outs=2), RoIAlign(7, 0.5)
+    model, gradients = nn.ModuleDict({"neck": neck}), []
+    lay_channels_last(model)
+    maps = [torch.randn(2, 4, 16, 24), torch.randn(2, 6, 8, 12)]
+    rois = torch.tensor([[0, 4.0, 4.0, 20.0, 24.0], [1, 0.0, 8.0, 30.0, 31.0]])
+    for _ in range(2):
+        output = neck([value.contiguous(memory_format=torch.channels_last) for value in maps])[0]
+        output.register_hook(gradients.append)
+        align(output, rois).square().sum().backward()
+        neck._forward_hooks.clear()  # as without
+    laid, plain = gradients
+    assert laid.is_contiguous(memory_format=torch.channels_last)
+    assert not plain.is_contiguous(memory_format=torch.channels_last)  # or what is above may go
+    assert torch.equal(laid, plain)
 
 
 def test_networks_that_flatten_run_with_channels_last() -> None:

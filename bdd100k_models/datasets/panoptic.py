@@ -14,9 +14,8 @@ from mmengine.registry import DATASETS, TRANSFORMS
 
 from bdd100k_models.datasets.instances import add_instances
 from bdd100k_models.datasets.segments import SegmentDataset, load_segments
-from bdd100k_models.formats.bitmask import NO_CLASS
 from bdd100k_models.formats.results.panoptic import MODEL_CATEGORIES, THINGS
-from bdd100k_models.tasks import PALETTE, TASKS
+from bdd100k_models.tasks import NO_CLASS, PALETTE, TASKS
 
 
 @DATASETS.register_module()

@@ -13,11 +13,11 @@ from mmengine.registry import DATASETS, TRANSFORMS
 
 from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
 from bdd100k_models.errors import LabelError
-from bdd100k_models.formats.bitmask import NO_CLASS, check_classes, read_mask
+from bdd100k_models.formats.bitmask import check_classes, read_mask
 from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.regions import paint_regions
 from bdd100k_models.formats.scalabel import Frame, load_frames
-from bdd100k_models.tasks import TASKS, Task
+from bdd100k_models.tasks import NO_CLASS, TASKS, Task
 
 
 class _SemanticDataset(BaseDataset):  # type: ignore[misc]
@@ -108,31 +108,6 @@ class LoadSemanticLabels(BaseTransform):  # type: ignore[misc]
         check_classes(classes, len(self.task.categories), where)
         results["gt_seg_map"] = classes
         results.setdefault("seg_fields", []).append("gt_seg_map")
-        return results
-
-
-@TRANSFORMS.register_module()
-class ThinLabels(BaseTransform):  # type: ignore[misc]
-    """Keeps one pixel of each block of ``gt_seg_map``, at random.
-
-    A loss over them costs as little as the network's own resolution does. They are drawn anew for each picture and
-    block, so that what is learnt is not shifted to a side.
-
-    Args:
-        step: Side of a block in pixels; of a map whose sides are no multiples, what is left over is dropped.
-    """
-
-    def __init__(self, step: int = 2) -> None:
-        self.step = step
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Thin the map: (height, width) becomes (height // step, width // step)."""
-        step, classes = self.step, results["gt_seg_map"]
-        height, width = classes.shape[0] // step, classes.shape[1] // step
-        rows, columns = np.random.randint(0, step, (2, height, width))  # noqa: NPY002  # mmengine seeds it
-        rows += step * np.arange(height)[:, None]
-        columns += step * np.arange(width)
-        results["gt_seg_map"] = classes[rows, columns]
         return results
 
 

@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.memory import keep_freed_memory
 from bdd100k_models.engine.model import explain_memory, lay_channels_last
 from bdd100k_models.engine.precision import set_precision
 from bdd100k_models.engine.recipe import (
@@ -112,6 +113,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     make_folder(options.work_dir)
     if options.device.type == "cpu":
         distributed.set_cpu_threads()
+        keep_freed_memory()
     plan = _apply(config, options)
     enter_scope(config.get("default_scope"))
     advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"

@@ -31,7 +31,8 @@ from bdd100k_models.evaluation.semantic_frames import (
     paint,
     read_regions,
 )
-from bdd100k_models.formats.bitmask import NO_CLASS, read_mask
+from bdd100k_models.formats.bitmask import read_mask
+from bdd100k_models.tasks import NO_CLASS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.formats.png import decode_png
+from bdd100k_models.tasks import NO_CLASS
 
 TRUNCATED, OCCLUDED, CROWD, IGNORED = 8, 4, 2, 1
 
@@ -25,9 +26,6 @@ MAX_ID = 65535
 
 #: The official tool stops at a predicted bitmask of more objects.
 OFFICIAL_OBJECTS = 100
-
-#: The value of pixels of a label mask that have no class.
-NO_CLASS = 255
 
 #: A bitmask as one number a pixel, uint32 (height, width): its bytes, from the lowest, are B, G, R and A.
 Packed: TypeAlias = npt.NDArray[np.uint32]

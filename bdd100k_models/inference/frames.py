@@ -8,7 +8,6 @@ from bdd100k_models.formats import rle
 from bdd100k_models.formats.graphs import person_label
 from bdd100k_models.formats.scalabel import RLE, Box2D, Frame, ImageSize, Label
 from bdd100k_models.inference.results import (
-    NO_CLASS,
     ClassMap,
     Detections,
     Instances,
@@ -18,6 +17,7 @@ from bdd100k_models.inference.results import (
     Tags,
     Tracks,
 )
+from bdd100k_models.tasks import NO_CLASS
 
 
 def to_frame(result: Result) -> Frame:

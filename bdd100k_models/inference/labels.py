@@ -19,7 +19,6 @@ from bdd100k_models.formats.folders import files_below, holds_json
 from bdd100k_models.formats.regions import paint_regions
 from bdd100k_models.formats.scalabel import Box2D, Frame, Label
 from bdd100k_models.inference.results import (
-    NO_CLASS,
     ClassMap,
     Detections,
     Instances,
@@ -31,7 +30,7 @@ from bdd100k_models.inference.results import (
     Tracks,
 )
 from bdd100k_models.paths import exists
-from bdd100k_models.tasks import JOINTS, TAGS, THINGS, Task
+from bdd100k_models.tasks import JOINTS, NO_CLASS, TAGS, THINGS, Task
 
 _IDS = 1 << 20  # ids that are no numbers get one below
 _SEGMENTED = ("ins_seg", "mots")

@@ -19,9 +19,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: The value of pixels without a class.
-NO_CLASS = 255
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
@@ -56,3 +57,34 @@ class LadderHead(BaseDecodeHead):  # type: ignore[misc]
             x = x + self.smooth[index](x)
         logits: Tensor = self.cls_seg(x)
         return logits
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
+        """Return the loss over the labels that :func:`thin_labels` keeps, by its name.
+
+        mmseg's own scales the logits up to the labels instead, which takes longer than the network does, and counts how
+        many are right, which takes a twentieth of a step on a CPU.
+        """
+        labels = thin_labels(self._stack_batch_gt(batch_data_samples)[:, 0], seg_logits.shape[2:])
+        weight = None if self.sampler is None else self.sampler.sample(seg_logits, labels[:, None])
+        loss = self.loss_decode(seg_logits, labels, weight=weight, ignore_index=self.ignore_index)
+        return {self.loss_decode.loss_name: loss}
+
+
+def thin_labels(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Keep one label of each block that a map of ``size`` gives one class, drawn at random.
+
+    A loss over them costs as little as the map's own resolution does. They are drawn anew each time, so that what is
+    learnt is not shifted to a side.
+
+    Args:
+        labels: (N, h * step, w * step); of the same size as the map where ``step`` is 1.
+        size: h and w of the map.
+
+    Returns:
+        (N, h, w) of the dtype of ``labels``.
+    """
+    count, (height, width) = len(labels), size
+    blocks = labels.reshape(count, height, labels.shape[1] // height, width, labels.shape[2] // width)
+    blocks = blocks.transpose(2, 3).flatten(3)
+    chosen = torch.randint(blocks.shape[-1], (count, height, width, 1), device=labels.device)
+    return blocks.gather(3, chosen)[..., 0]

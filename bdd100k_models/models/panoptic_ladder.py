@@ -10,7 +10,7 @@ from mmdet.models.seg_heads.base_semantic_head import BaseSemanticHead
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from bdd100k_models.models.ladder_head import LadderHead
+from bdd100k_models.models.ladder_head import LadderHead, thin_labels
 
 
 @MODELS.register_module()
@@ -41,10 +41,10 @@ class PanopticLadderHead(BaseSemanticHead):  # type: ignore[misc]
         return {"seg_preds": self.decoder([*reversed(x[-self.finer :]), *x[:levels]])}
 
     def loss(self, x: Sequence[Tensor], batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
-        """Return ``loss_seg``, over one pixel in each block that the network gives one class, drawn at random."""
+        """Return ``loss_seg``, over the labels that :func:`~.ladder_head.thin_labels` keeps."""
         logits = self.forward(x)["seg_preds"]
         labels = torch.cat([sample.gt_sem_seg.sem_seg for sample in batch_data_samples])
-        labels = self._stuff_or_thing(_thin(labels, logits.shape[2:]))
+        labels = self._stuff_or_thing(thin_labels(labels, logits.shape[2:]))
         logits = logits.permute(0, 2, 3, 1).reshape(-1, self.num_classes)
         return {"loss_seg": self.loss_seg(logits, labels.reshape(-1))}
 
@@ -54,12 +54,3 @@ class PanopticLadderHead(BaseSemanticHead):  # type: ignore[misc]
         stuff = labels - self.num_things_classes
         stuff[labels < self.num_things_classes] = self.num_stuff_classes
         return torch.where(labels == 255, labels, stuff)
-
-
-def _thin(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Take one of the labels (N, h * step, w * step) that fall on each pixel of a map of (h, w), at random."""
-    count, (height, width) = len(labels), size
-    blocks = labels.reshape(count, height, labels.shape[1] // height, width, labels.shape[2] // width)
-    blocks = blocks.transpose(2, 3).flatten(3)
-    chosen = torch.randint(blocks.shape[-1], (count, height, width, 1), device=labels.device)
-    return blocks.gather(3, chosen)[..., 0]

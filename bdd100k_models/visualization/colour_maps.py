@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bdd100k_models.errors import InputError
-from bdd100k_models.inference.results import NO_CLASS, ClassMap, Instances, MaskTracks, Panoptic, Result
-from bdd100k_models.tasks import PALETTE
+from bdd100k_models.inference.results import ClassMap, Instances, MaskTracks, Panoptic, Result
+from bdd100k_models.tasks import NO_CLASS, PALETTE
 from bdd100k_models.visualization.drawing import Pixels
 from bdd100k_models.visualization.tracks import track_colour
 

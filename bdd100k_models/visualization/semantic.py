@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from bdd100k_models.inference.results import NO_CLASS, ClassMap
-from bdd100k_models.tasks import PALETTE
+from bdd100k_models.inference.results import ClassMap
+from bdd100k_models.tasks import NO_CLASS, PALETTE
 from bdd100k_models.visualization.drawing import Canvas, blend, lighten, outline, text_mask, write
 
 #: A class of everything else: it is not drawn, or it would hide what is.

@@ -14,13 +14,13 @@ import torch
 
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import NO_CLASS, encode_png
+from bdd100k_models.formats.bitmask import encode_png
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.scalabel import RLE, Frame, Label
-from bdd100k_models.tasks import Task
+from bdd100k_models.tasks import NO_CLASS, Task
 
 
 class SemanticRecord(msgspec.Struct, gc=False):

@@ -1,7 +1,7 @@
 # A small QDTrack, trained on drawn videos from the small Mask R-CNN. To make its weights again:
 #     bdd100k-models data synth data/synthetic-videos --train-videos 600 --frames 4 --reach 20 --seed 0
 #     bdd100k-models data synth data/synthetic-videos --val-videos 8 --frames 12 --reach 20 --seed 0 --force
-#     bdd100k-models train mot qdtrack_mini_mot_synthetic --amp --seed 0 --device cpu
+#     bdd100k-models train mot qdtrack_mini_mot_synthetic --amp --channels-last --seed 0 --device cpu
 #     bdd100k-models publish work_dirs/qdtrack_mini_mot_synthetic/epoch_3.pth \
 #         mot/weights/qdtrack_mini_mot_synthetic.pth --half
 _base_ = [
@@ -92,7 +92,8 @@ test_dataloader = dict(
                 ]),
             dict(type='PackTrackInputs')
         ]))
-train_cfg = dict(max_epochs=3, val_interval=1)
+train_cfg = dict(max_epochs=3, val_interval=3)
+optim_wrapper = dict(optimizer=dict(lr=0.002))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=3, eta_min_ratio=0.01, convert_to_iter_based=True)
