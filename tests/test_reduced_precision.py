@@ -13,6 +13,7 @@ from mmdet.models.necks import FPN
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from mmpretrain.models.necks import GlobalAveragePooling
 from torch import nn
 
 from bdd100k_models.engine.config import load_config
@@ -129,6 +130,16 @@ def test_gradients_of_regions_have_channels_last() -> None:
     assert laid.is_contiguous(memory_format=torch.channels_last)
     assert not plain.is_contiguous(memory_format=torch.channels_last)  # or what is above may go
     assert torch.equal(laid, plain)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_necks_without_pixels_learn_with_channels_last(several: bool) -> None:
+    neck = GlobalAveragePooling()
+    lay_channels_last(nn.ModuleDict({"neck": neck}))
+    features = torch.randn(2, 4, 3, 3, requires_grad=True)
+    pooled = neck((features, features) if several else features)
+    sum(pooled).sum().backward() if several else pooled.sum().backward()
+    assert features.grad is not None and features.grad.unique().numel() == 1
 
 
 def test_networks_that_flatten_run_with_channels_last() -> None:

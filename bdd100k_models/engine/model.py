@@ -86,10 +86,12 @@ def lay_channels_last(model: nn.Module) -> None:
             neck.register_forward_hook(_lay_gradients_channels_last)
 
 
-def _lay_gradients_channels_last(_: nn.Module, __: object, outputs: Sequence[torch.Tensor]) -> None:
-    for output in outputs:
-        if output.requires_grad:
-            output.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+def _lay_gradients_channels_last(_: nn.Module, __: object, outputs: torch.Tensor | Sequence[torch.Tensor]) -> None:
+    for output in (outputs,) if isinstance(outputs, torch.Tensor) else outputs:
+        if output.requires_grad and output.ndim == 4:  # a classifier's neck gives one row of numbers a picture
+            output.register_hook(  # type: ignore[no-untyped-call]  # missing in the stubs
+                lambda gradient: gradient.contiguous(memory_format=torch.channels_last)
+            )
 
 
 def _fuse(module: nn.Module) -> None:
