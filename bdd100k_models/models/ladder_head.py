@@ -26,7 +26,7 @@ class LadderHead(BaseDecodeHead):  # type: ignore[misc]
     Args:
         in_channels: Of each input, finest first; each has half the height and width of the one before.
         rungs: Channels at the resolution of each input but the last.
-        kwargs: As of mmseg's decode heads.
+        kwargs: As of mmseg's decode heads, with one loss.
     """
 
     def __init__(self, in_channels: Sequence[int], rungs: Sequence[int], **kwargs: Any) -> None:
