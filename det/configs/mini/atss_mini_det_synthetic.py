@@ -1,8 +1,8 @@
 # A small ATSS, trained from scratch on drawn scenes; its weights ship with the project. To make them again:
 #     bdd100k-models data synth data/synthetic --train 1600 --reach 30 --seed 0
 #     bdd100k-models data synth data/synthetic --val 100 --reach 20 --seed 0 --force
-#     bdd100k-models train det atss_mini_det_synthetic --amp --seed 0 --device cpu
-#     bdd100k-models publish work_dirs/atss_mini_det_synthetic/epoch_9.pth \
+#     bdd100k-models train det atss_mini_det_synthetic --amp --channels-last --seed 0 --device cpu
+#     bdd100k-models publish work_dirs/atss_mini_det_synthetic/epoch_10.pth \
 #         det/weights/atss_mini_det_synthetic.pth --half
 _base_ = [
     '../_base_/datasets/det_bdd100k.py',
@@ -85,10 +85,11 @@ test_dataloader = dict(
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
             dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
         ]))
-train_cfg = dict(max_epochs=9, val_interval=9)
+train_cfg = dict(max_epochs=10, val_interval=10)
+optim_wrapper = dict(optimizer=dict(lr=0.004))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=9, eta_min_ratio=0.01, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=10, eta_min_ratio=0.01, convert_to_iter_based=True)
 ]
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2))
 auto_scale_lr = dict(enable=False, base_batch_size=8)

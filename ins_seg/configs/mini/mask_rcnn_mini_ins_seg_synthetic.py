@@ -1,8 +1,8 @@
 # A small Mask R-CNN, trained on drawn scenes from the features of the small detector. To make its weights again:
 #     bdd100k-models data synth data/synthetic --train 1600 --reach 30 --seed 0
 #     bdd100k-models data synth data/synthetic --val 100 --reach 20 --seed 0 --force
-#     bdd100k-models train ins_seg mask_rcnn_mini_ins_seg_synthetic --amp --seed 0 --device cpu
-#     bdd100k-models publish work_dirs/mask_rcnn_mini_ins_seg_synthetic/epoch_6.pth \
+#     bdd100k-models train ins_seg mask_rcnn_mini_ins_seg_synthetic --amp --channels-last --seed 0 --device cpu
+#     bdd100k-models publish work_dirs/mask_rcnn_mini_ins_seg_synthetic/epoch_5.pth \
 #         ins_seg/weights/mask_rcnn_mini_ins_seg_synthetic.pth --half
 _base_ = [
     '../_base_/models/mask_rcnn_r50_fpn.py',
@@ -67,10 +67,11 @@ test_dataloader = dict(
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
             dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
         ]))
-train_cfg = dict(max_epochs=6, val_interval=6)
+train_cfg = dict(max_epochs=5, val_interval=5)
+optim_wrapper = dict(optimizer=dict(lr=0.002))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=6, eta_min_ratio=0.01, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=5, eta_min_ratio=0.01, convert_to_iter_based=True)
 ]
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2))
 auto_scale_lr = dict(base_batch_size=8)

@@ -46,7 +46,7 @@ model = dict(
             num_convs=2,
             in_channels=64,
             conv_out_channels=32,
-            fc_out_channels=128,
+            fc_out_channels=96,
             embed_channels=64,
             norm_cfg=dict(type='GN', num_groups=8)),
         train_cfg=dict(sampler=dict(num=64))))
