@@ -33,12 +33,17 @@ def maps() -> list[torch.Tensor]:
 def test_the_level_below_the_finest_comes_last_and_sees_both() -> None:
     neck = FinerFPN(**NECK, norm_cfg={"type": "BN"})
     outputs = neck(maps())
-    assert len(outputs) == 5 and outputs[3].shape == (2, 5, 16, 24)
-    assert torch.equal(outputs[4], maps()[0])
+    assert len(outputs) == 4 and outputs[3].shape == (2, 5, 16, 24)
     outputs[3].square().sum().backward()
     without = {name for name, parameter in neck.named_parameters() if parameter.grad is None}
     assert {name.split(".")[0] for name in without} == {"fpn_convs"}  # of the levels above the finest alone
     assert not any(name.startswith("fpn_convs.0") for name in without)
+
+
+def test_inputs_that_are_kept_follow() -> None:
+    outputs = FinerFPN(**NECK, kept=3)(maps())
+    assert len(outputs) == 7
+    assert all(torch.equal(one, other) for one, other in zip(outputs[4:], maps(), strict=False))
 
 
 def test_the_other_levels_are_a_pyramid_s_own() -> None:

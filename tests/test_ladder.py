@@ -116,7 +116,7 @@ def test_the_head_s_loss_is_that_of_the_labels_it_keeps() -> None:
 
 def panoptic_head() -> PanopticLadderHead:
     loss = {"type": "CrossEntropyLoss", "ignore_index": 255, "loss_weight": 1.0}
-    return PanopticLadderHead(DECODER, finer=1, num_things_classes=10, num_stuff_classes=30, loss_seg=loss)
+    return PanopticLadderHead(DECODER, num_things_classes=10, num_stuff_classes=30, loss_seg=loss)
 
 
 def test_classes_of_labels_become_those_of_mmdet_s_head() -> None:
@@ -129,8 +129,7 @@ def test_the_panoptic_head_learns_what_its_labels_say() -> None:
     """The loss of one block of classes is cross-entropy's own; where all labels are void there is none."""
     torch.manual_seed(0)
     head = panoptic_head()
-    fine, *levels = pyramid(8, 12, (4, 6, 8))
-    features = (*levels, torch.randn(2, 99, 1, 1), fine)  # a level that the decoder does not take
+    features = (torch.randn(2, 99, 1, 1), *pyramid(8, 12, (4, 6, 8)))  # a level that the decoder does not take
     logits = head(features)["seg_preds"]
     assert logits.shape == (2, 31, 8, 12)
     classes = torch.randint(0, 40, (2, 8, 12))

@@ -22,24 +22,28 @@ from torch.nn import functional
 class FinerFPN(FPN):  # type: ignore[misc]
     """FPN with one level more, below its finest and after its others.
 
-    The level is made as FPN makes its own, from the input before ``start_level`` and from the finest output. Inputs
-    that are finer still follow as they are.
+    The level is made as FPN makes its own, from the input before ``start_level`` and from the finest output.
+
+    Args:
+        args: As of mmdet's ``FPN``.
+        kept: How many inputs, from the finest, follow as they are.
+        kwargs: As of mmdet's ``FPN``.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kept: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.kept = kept
         channels = self.in_channels[self.start_level - 1]
         plain: dict[str, Any] = {"norm_cfg": kwargs.get("norm_cfg"), "act_cfg": None}
         self.fine_lateral = ConvModule(channels, self.out_channels, 1, **plain)
         self.fine_smooth = ConvModule(self.out_channels, self.out_channels, 3, padding=1, **plain)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the pyramid, finest first, then what is finer, coarsest first."""
+        """Return the pyramid, finest first, the finer level, and the inputs that are kept, finest first."""
         outputs = super().forward(inputs)
-        *finer, last = inputs[: self.start_level]
-        lateral = self.fine_lateral(last)
+        lateral = self.fine_lateral(inputs[self.start_level - 1])
         fine = self.fine_smooth(lateral + functional.interpolate(outputs[0], lateral.shape[2:], mode="nearest"))
-        return (*outputs, fine, *reversed(finer))
+        return (*outputs, fine, *inputs[: self.kept])
 
 
 @MODELS.register_module()

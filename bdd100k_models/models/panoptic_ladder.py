@@ -20,25 +20,22 @@ class PanopticLadderHead(BaseSemanticHead):  # type: ignore[misc]
     Classes are counted as those of mmdet's ``PanopticFPNHead``: each kind of stuff from 0, things last.
 
     Args:
-        decoder: Arguments of :class:`LadderHead` but ``num_classes``; its first inputs are the ``finer`` maps.
-        finer: How many maps, coarsest first, follow those of the pyramid.
+        decoder: Arguments of :class:`LadderHead` but ``num_classes``; its inputs are the last maps that the neck gives.
         num_things_classes: Kinds of things; in labels these come first.
         num_stuff_classes: Kinds of stuff.
         kwargs: As of mmdet's semantic heads.
     """
 
     def __init__(
-        self, decoder: Mapping[str, Any], finer: int, num_things_classes: int, num_stuff_classes: int, **kwargs: Any
+        self, decoder: Mapping[str, Any], num_things_classes: int, num_stuff_classes: int, **kwargs: Any
     ) -> None:
         super().__init__(num_classes=num_stuff_classes + 1, seg_rescale_factor=1.0, **kwargs)
-        self.finer = finer
         self.num_things_classes, self.num_stuff_classes = num_things_classes, num_stuff_classes
         self.decoder = LadderHead(num_classes=self.num_classes, **decoder)
 
     def forward(self, x: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return logits ``seg_preds`` (N, num_classes, H, W) at the resolution of the finest map."""
-        levels = len(self.decoder.in_channels) - self.finer
-        return {"seg_preds": self.decoder([*reversed(x[-self.finer :]), *x[:levels]])}
+        return {"seg_preds": self.decoder(x[-len(self.decoder.in_channels) :])}
 
     def loss(self, x: Sequence[Tensor], batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Return ``loss_seg``, over the labels that :func:`~.ladder_head.thin_labels` keeps."""

@@ -1,8 +1,8 @@
 # A small PCAN without its refinement, trained on drawn videos from the small QDTrack. To make its weights again:
 #     bdd100k-models data synth data/synthetic-videos --train-videos 600 --frames 4 --reach 20 --seed 0
 #     bdd100k-models data synth data/synthetic-videos --val-videos 8 --frames 12 --reach 20 --seed 0 --force
-#     bdd100k-models train mots segtrack_mini_mots_synthetic --amp --seed 0 --device cpu
-#     bdd100k-models publish work_dirs/segtrack_mini_mots_synthetic/epoch_2.pth \
+#     bdd100k-models train mots segtrack_mini_mots_synthetic --amp --channels-last --seed 0 --device cpu
+#     bdd100k-models publish work_dirs/segtrack_mini_mots_synthetic/iter_900.pth \
 #         mots/weights/segtrack_mini_mots_synthetic.pth --half
 _base_ = [
     '../_base_/models/pcan_frcnn_r50_fpn.py',
@@ -17,10 +17,11 @@ model = dict(
             base_channels=24,
             stem_channels=16,
             deep_stem=True,
-            frozen_stages=-1,
+            frozen_stages=2,
             norm_eval=True,
             init_cfg=None),
         neck=dict(
+            type='FinerFPN',
             in_channels=[24, 48, 96, 192],
             start_level=1,
             add_extra_convs='on_output',
@@ -28,27 +29,37 @@ model = dict(
             num_outs=4,
             norm_cfg=dict(type='BN', requires_grad=True)),
         rpn_head=dict(
+            type='LeadingRPNHead',
             in_channels=64,
             feat_channels=64,
             anchor_generator=dict(scales=[2.0, 3.2], strides=[8, 16, 32, 64])),
         roi_head=dict(
             bbox_roi_extractor=dict(out_channels=64, featmap_strides=[8, 16, 32], finest_scale=40),
             bbox_head=dict(in_channels=64, fc_out_channels=96),
-            mask_roi_extractor=dict(out_channels=64, featmap_strides=[8, 16, 32], finest_scale=160),
-            mask_head=dict(in_channels=64, conv_out_channels=48, norm_cfg=dict(type='BN'))),
+            mask_roi_extractor=dict(
+                type='FinerRoIExtractor',
+                fine_below=96,
+                out_channels=64,
+                featmap_strides=[8, 16, 32, 64, 4],
+                finest_scale=160),
+            mask_head=dict(num_convs=2, in_channels=64, conv_out_channels=64)),
         train_cfg=dict(
             rpn=dict(assigner=dict(ignore_iof_thr=0.5), sampler=dict(num=128)),
             rpn_proposal=dict(nms_pre=500, max_per_img=200),
             rcnn=dict(assigner=dict(ignore_iof_thr=0.5), sampler=dict(num=128))),
         test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100), rcnn=dict(max_per_img=50)),
-        init_cfg=dict(type='Pretrained', checkpoint='mot/weights/qdtrack_mini_mot_synthetic.pth', prefix='detector.')),
+        # masks, which the small QDTrack has not, are predicted as the first of these does
+        init_cfg=[
+            dict(type='Pretrained', checkpoint='ins_seg/weights/mask_rcnn_mini_ins_seg_synthetic.pth'),
+            dict(type='Pretrained', checkpoint='mot/weights/qdtrack_mini_mot_synthetic.pth', prefix='detector.')
+        ]),
     track_head=dict(
         roi_extractor=dict(out_channels=64, featmap_strides=[8, 16, 32], finest_scale=40),
         embed_head=dict(
             num_convs=2,
             in_channels=64,
             conv_out_channels=32,
-            fc_out_channels=128,
+            fc_out_channels=96,
             embed_channels=64,
             norm_cfg=dict(type='GN', num_groups=8)),
         train_cfg=dict(sampler=dict(num=64)),
@@ -59,7 +70,7 @@ model = dict(
     stage='segtrack')
 
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     dataset=dict(
         data_root='data/synthetic-videos/',
         ann_file='labels/seg_track_20/rles/train',
@@ -102,11 +113,14 @@ test_dataloader = dict(
                 ]),
             dict(type='PackTrackInputs')
         ]))
-train_cfg = dict(max_epochs=2, val_interval=1)
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=900, val_interval=900)
+optim_wrapper = dict(optimizer=dict(lr=0.0015))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=2, eta_min_ratio=0.01, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=900, eta_min_ratio=0.01)
 ]
-default_hooks = dict(logger=dict(interval=10))
-auto_scale_lr = dict(base_batch_size=8)
+default_hooks = dict(
+    logger=dict(interval=10, log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=300))
+log_processor = dict(by_epoch=False)
+auto_scale_lr = dict(base_batch_size=4)
 load_from = 'mots/weights/segtrack_mini_mots_synthetic.pth'

@@ -1,7 +1,7 @@
 # A small Semantic FPN that decides at half the size of its input, trained on drawn scenes from the features of the small
 # Mask R-CNN. To make its weights again:
-#     bdd100k-models data synth data/synthetic-far --train 1600 --reach 45 --seed 0 --tasks sem_seg
-#     bdd100k-models data synth data/synthetic-far --val 100 --reach 20 --seed 0 --tasks sem_seg --force
+#     bdd100k-models data synth data/synthetic --train 1600 --reach 30 --seed 0
+#     bdd100k-models data synth data/synthetic --val 100 --reach 20 --seed 0 --force
 #     bdd100k-models train sem_seg fpn_mini_sem_seg_synthetic --amp --channels-last --seed 0 --device cpu
 #     bdd100k-models publish work_dirs/fpn_mini_sem_seg_synthetic/iter_9600.pth \
 #         sem_seg/weights/fpn_mini_sem_seg_synthetic.pth --half
@@ -11,17 +11,17 @@ _base_ = [
     '../_base_/schedules/schedule_mini.py',
     '../_base_/default_runtime.py'
 ]
-# what is thin and rare weighs more: poles, people, riders, motorcycles, bicycles
+# what is thin or rare weighs more: walls, poles, people, riders, motorcycles, bicycles
 model = dict(
     decode_head=dict(
         loss_decode=dict(class_weight=[
-            1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.25, 1.25, 1.0, 1.0, 1.0, 1.0, 1.25, 1.5
+            1.0, 1.0, 1.0, 1.5, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 1.5, 1.0, 1.0, 1.0, 1.0, 1.5, 1.5
         ])))
 
 train_dataloader = dict(
     batch_size=2,
     dataset=dict(
-        data_root='data/synthetic-far/',
+        data_root='data/synthetic/',
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadSemanticLabels', task='sem_seg'),
@@ -32,7 +32,7 @@ train_dataloader = dict(
         ]))
 val_dataloader = dict(
     dataset=dict(
-        data_root='data/synthetic-far/',
+        data_root='data/synthetic/',
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
@@ -40,7 +40,7 @@ val_dataloader = dict(
         ]))
 test_dataloader = dict(
     dataset=dict(
-        data_root='data/synthetic-far/',
+        data_root='data/synthetic/',
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=(640, 360), keep_ratio=True),
