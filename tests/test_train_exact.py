@@ -20,13 +20,15 @@ from conftest import ROOT
 from det_model import MODEL, environment
 from train_model import losses, train
 
-#: A detector whose images do not influence one another, by their statistics or by padding to a common size.
+#: A detector whose images do not influence one another, by their statistics or by padding to a common size. What rounding
+#: alone changes grows with the rate.
 OPTIONS = (
     *("train_dataloader.dataset.pipeline.2.ratio_range=(1.0,1.0)", "train_dataloader.dataset.indices=16"),
     *("train_dataloader.dataset.pipeline.2.scale=(128,72)", "val_dataloader.dataset.pipeline.1.scale=(128,72)"),
     *("val_dataloader.num_workers=0", "val_dataloader.persistent_workers=False", "default_hooks.logger.interval=1"),
     *("model.backbone.norm_eval=True", "model.neck.norm_cfg=None", "model.backbone.base_channels=8"),
     *("model.backbone.stem_channels=8", "model.neck.in_channels=[8,16,32,64]"),
+    *("optim_wrapper.optimizer.lr=0.001",),
     *("model.neck.out_channels=16", "model.bbox_head.in_channels=16", "model.bbox_head.feat_channels=16"),
 )
 
