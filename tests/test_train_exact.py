@@ -20,8 +20,8 @@ from conftest import ROOT
 from det_model import MODEL, environment
 from train_model import losses, train
 
-#: A detector whose images do not influence one another, by their statistics or by padding to a common size. What rounding
-#: alone changes grows with the rate.
+#: A detector whose images do not influence one another, by their statistics or by padding to a common size. What
+#: rounding alone changes grows with the rate.
 OPTIONS = (
     *("train_dataloader.dataset.pipeline.2.ratio_range=(1.0,1.0)", "train_dataloader.dataset.indices=16"),
     *("train_dataloader.dataset.pipeline.2.scale=(128,72)", "val_dataloader.dataset.pipeline.1.scale=(128,72)"),
