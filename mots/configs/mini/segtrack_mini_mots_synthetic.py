@@ -2,7 +2,7 @@
 #     bdd100k-models data synth data/synthetic-videos --train-videos 600 --frames 4 --reach 20 --seed 0
 #     bdd100k-models data synth data/synthetic-videos --val-videos 8 --frames 12 --reach 20 --seed 0 --force
 #     bdd100k-models train mots segtrack_mini_mots_synthetic --amp --channels-last --seed 0 --device cpu
-#     bdd100k-models publish work_dirs/segtrack_mini_mots_synthetic/iter_900.pth \
+#     bdd100k-models publish work_dirs/segtrack_mini_mots_synthetic/iter_1200.pth \
 #         mots/weights/segtrack_mini_mots_synthetic.pth --half
 _base_ = [
     '../_base_/models/pcan_frcnn_r50_fpn.py',
@@ -113,14 +113,16 @@ test_dataloader = dict(
                 ]),
             dict(type='PackTrackInputs')
         ]))
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=900, val_interval=900)
-optim_wrapper = dict(optimizer=dict(lr=0.0015))
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=1200, val_interval=1200)
+# the mask head meets finer features than those it learnt from: it and they have more to learn than the rest
+optim_wrapper = dict(
+    optimizer=dict(lr=0.002), paramwise_cfg=dict(custom_keys=dict(mask_head=dict(lr_mult=2), fine_=dict(lr_mult=2))))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=900, eta_min_ratio=0.01)
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=60),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=1200, eta_min_ratio=0.01)
 ]
 default_hooks = dict(
-    logger=dict(interval=10, log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=300))
+    logger=dict(interval=10, log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=400))
 log_processor = dict(by_epoch=False)
 auto_scale_lr = dict(base_batch_size=4)
 load_from = 'mots/weights/segtrack_mini_mots_synthetic.pth'
