@@ -20,8 +20,8 @@ _OTHER_ZOOS: Mapping[str, tuple[str, str]] = {
     "vis4d": (
         "Models of the Vis4D zoo",
         "Reported by the [BDD100K models of Vis4D](https://github.com/SysCV/vis4d/tree/main/vis4d/zoo/bdd100k), which "
-        "were trained with another code base. No weights of them are published, so they are not counted among the "
-        "published models; a config that lies here is for training.",
+        "were trained with another code base. Its tables link no weights, so they are not counted among the published "
+        "models; a config that lies here is for training.",
     ),
 }
 
