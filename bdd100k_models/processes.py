@@ -14,9 +14,14 @@ from typing import Protocol, TypeVar
 import cv2
 
 from bdd100k_models.errors import ZooError
+from bdd100k_models.memory import keep_freed_memory
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
+
+
+#: Bytes of freed memory that stay with a process that works on one image after another.
+KEPT_MEMORY = 1 << 28
 
 
 class Map(Protocol):
@@ -32,21 +37,18 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def process_pool(
-    count: int, killed: ZooError, start: Callable[[], None] | None = None
-) -> Iterator[ProcessPoolExecutor]:
-    """Start processes, each of which computes with one thread; at the end what they have not begun is dropped.
+def process_pool(count: int, killed: ZooError) -> Iterator[ProcessPoolExecutor]:
+    """Start processes of one thread each that use freed memory again; at the end what they have not begun is dropped.
 
     They are started afresh, so what they do must be functions that can be imported, and so must the main module.
 
     Args:
         count: How many.
         killed: What to raise where one of them was killed.
-        start: What each of them does first.
     """
     # forked children of a process that runs threads can hang
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(start,))
+    pool = ProcessPoolExecutor(count, context, initializer=_start)
     try:
         yield pool
     except BrokenProcessPool:
@@ -55,17 +57,17 @@ def process_pool(
         pool.shutdown(cancel_futures=True)
 
 
-def _start(start: Callable[[], None] | None) -> None:
+def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
     cv2.setNumThreads(1)
-    if start is not None:
-        start()
+    keep_freed_memory(KEPT_MEMORY)
 
 
 @contextlib.contextmanager
 def ordered_map(count: int, at_once: int, killed: ZooError) -> Iterator[Map]:
     """Yield a ``map`` in this process or, as :func:`process_pool` says, in several that take ``at_once`` items."""
     if count == 1:
+        keep_freed_memory(KEPT_MEMORY)
         yield map
         return
     with process_pool(count, killed) as pool:

@@ -11,7 +11,7 @@ import pytest
 #: Fills 100 MiB in five pieces and frees them, again and again; prints the pages that the system then cleared.
 STEPS = """
 import resource, sys
-from bdd100k_models.engine.memory import keep_freed_memory
+from bdd100k_models.memory import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 def step():
     pieces = [bytearray(b"1") * (20 << 20) for _ in range(5)]

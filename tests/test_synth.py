@@ -425,7 +425,7 @@ def test_labels_score_as_perfect_against_themselves(full_root: Path, task: str, 
 def test_any_number_of_objects_is_looked_up_right(count: int) -> None:
     """Tables of bytes for few objects, wider ones for many: both say what the map of numbers says."""
     from bdd100k_models.datasets.synth.labels import _segments
-    from bdd100k_models.datasets.synth.surfaces import SURFACES, look_up, rows_of
+    from bdd100k_models.datasets.synth.surfaces import SURFACES, count_rows, look_up, rows_of
 
     rng = np.random.default_rng(count)
     numbers = rng.integers(-len(SURFACES), count + 1, (40, 60)).astype(np.int32)
@@ -454,6 +454,7 @@ def test_any_number_of_objects_is_looked_up_right(count: int) -> None:
         assert np.array_equal(decode(label.rle, "here"), found.ids == int(label.id))
     for table in (category, ids.astype(np.uint16), ids.astype(np.uint32)):
         assert np.array_equal(look_up(table, rows), table[plain])
+    assert count_rows(rows, size).tolist() == [int((plain == row).sum()) for row in range(size)]
 
 
 @pytest.mark.parametrize(

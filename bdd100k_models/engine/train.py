@@ -17,7 +17,6 @@ from mmengine.logging import print_log
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
-from bdd100k_models.engine.memory import keep_freed_memory
 from bdd100k_models.engine.model import explain_memory, lay_channels_last
 from bdd100k_models.engine.precision import set_precision
 from bdd100k_models.engine.recipe import (
@@ -41,6 +40,7 @@ from bdd100k_models.engine.run_record import (
 from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.errors import ConfigError, DownloadError, MissingFileError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+from bdd100k_models.memory import keep_freed_memory
 from bdd100k_models.paths import resource_root
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import get_task

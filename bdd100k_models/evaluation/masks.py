@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +12,9 @@ from typing import TypeVar
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.evaluation.parts import Units
 from bdd100k_models.formats.folders import files_below, holds_json
+from bdd100k_models.memory import keep_freed_memory
 from bdd100k_models.paths import exists, is_dir
-from bdd100k_models.processes import process_pool
+from bdd100k_models.processes import KEPT_MEMORY, process_pool
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -26,11 +25,6 @@ _WORTH_A_POOL, _LIGHTER = 100, 20
 
 #: Images that a worker takes at a time, and how many such portions wait for each worker.
 _PORTION, _AHEAD = 8, 4
-
-
-#: Settings of the GNU C library: how much free memory it keeps for later (``M_TRIM_THRESHOLD``), and from which size on
-#: each array gets memory of its own from the system (``M_MMAP_THRESHOLD``); in bytes.
-_ALLOCATION = {-1: 1 << 28, -3: 1 << 25}
 
 
 def has_masks(truth: Path, result: Path) -> bool:
@@ -181,30 +175,18 @@ def map_images(
     """
     worth = _WORTH_A_POOL * (_LIGHTER if light else 1)
     if processes is None or processes < 2 or len(items) < 2 or len(items) * images_each < worth:
-        keep_memory()
+        keep_freed_memory(KEPT_MEMORY)
         yield from map(function, items)
         return
     size = max(1, _PORTION // images_each)
     portions = (items[start : start + size] for start in range(0, len(items), size))  # each read in its turn
     work = functools.partial(_apply, function)
     killed = InputError("a worker process was killed, perhaps for lack of memory; use --nproc 1")
-    with process_pool(processes, killed, keep_memory) as pool:
+    with process_pool(processes, killed) as pool:
         waiting = [pool.submit(work, portion) for portion in itertools.islice(portions, processes * _AHEAD)]
         while waiting:
             yield from waiting.pop(0).result()
             waiting.extend(pool.submit(work, portion) for portion in itertools.islice(portions, 1))
-
-
-def keep_memory() -> None:
-    """Have the memory of large arrays used again instead of given back to the system and cleared each time.
-
-    For every image arrays of a few megabytes come and go, and clearing their pages takes as long as all the rest. It
-    costs up to 256 MB that stay with the process. Without the GNU C library nothing happens.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        library = ctypes.CDLL(None)
-        for setting, value in _ALLOCATION.items():
-            library.mallopt(setting, value)
 
 
 def _apply(function: Callable[[_Item], _Outcome], items: Sequence[_Item]) -> list[_Outcome]:

@@ -31,8 +31,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             ``path`` is untouched.
     """
     with _explained(path):
-        direct = path.exists() and not path.is_file()
-        target = path if direct else Path(os.path.realpath(path))
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        direct = target.exists() and not target.is_file()
         temporary = target if direct else target.parent / f".{target.name}.{os.getpid()}.tmp"
         target.parent.mkdir(parents=True, exist_ok=True)
     try:

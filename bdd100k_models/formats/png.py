@@ -65,10 +65,10 @@ def encode_png_quickly(pixels: npt.NDArray[np.uint8]) -> bytes:
     The files are two to three times as large: deflate with fixed codes, of the differences to the row above.
 
     Args:
-        pixels: (height, width), or blue-green-red-alpha (height, width, 4), of at least one pixel.
+        pixels: (height, width), or red-green-blue-alpha (height, width, 4), of at least one pixel.
     """
     gray = pixels.ndim == 2
-    rows = (pixels if gray else cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)).reshape(len(pixels), -1)
+    rows = pixels.reshape(len(pixels), -1)
     filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]

@@ -46,8 +46,11 @@ class Camera:
         z = np.maximum(points[..., 2], NEAR)
         shift = (self.yaw + self.bend * z) * z
         pixels = np.empty((*z.shape, 2))
-        pixels[..., 0] = self.width / 2 + self.focal * (points[..., 0] + shift) / z
-        pixels[..., 1] = self.horizon + self.focal * (self.elevation - points[..., 1]) / z
+        np.add(points[..., 0], shift, out=pixels[..., 0])
+        np.subtract(self.elevation, points[..., 1], out=pixels[..., 1])
+        pixels *= self.focal
+        pixels /= z[..., None]
+        pixels += (self.width / 2, self.horizon)
         return pixels
 
     def scale(self, z: float) -> float:

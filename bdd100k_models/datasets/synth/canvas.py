@@ -105,15 +105,26 @@ class Canvas:
             fixed = list(_fixed_point(polygons))
         else:
             fixed = [_fixed_point(polygon) for polygon in polygons]
+        self._fill(fixed, colour, detail=detail)
+        if not detail and self._number > 0:
+            for points in [polygons.reshape(-1, 2)] if isinstance(polygons, np.ndarray) else polygons:
+                self._extend(points)
+
+    def fill_each(self, polygons: Points, colours: Sequence[Colour]) -> None:
+        """Fill polygons (K, N, 2) in their order, each in a colour of its own; see :meth:`fill`."""
+        for fixed, colour in zip(_fixed_point(polygons), colours, strict=True):
+            self._fill([fixed], colour, detail=False)
+        if self._number > 0 and len(polygons):
+            self._extend(polygons.reshape(-1, 2))
+
+    def _fill(self, fixed: list[NDArray[np.int32]], colour: Colour, *, detail: bool) -> None:
         cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, _SHIFT)
-        if not detail:
-            cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, _SHIFT)
-            if self._shines:  # what stands in front hides the light behind
-                small = [points // _GLOW_SCALE for points in fixed]
-                cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, _SHIFT)
-            if self._number > 0:
-                for points in [polygons.reshape(-1, 2)] if isinstance(polygons, np.ndarray) else polygons:
-                    self._extend(points)
+        if detail:
+            return
+        cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, _SHIFT)
+        if self._shines:  # what stands in front hides the light behind
+            small = [points // _GLOW_SCALE for points in fixed]
+            cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, _SHIFT)
 
     def mark(self, points: Points, number: int | None = None) -> None:
         """Give the pixels of a polygon (N, 2) a number, by default that of the object, without drawing anything."""

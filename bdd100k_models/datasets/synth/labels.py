@@ -15,6 +15,7 @@ from bdd100k_models.datasets.synth.picture import Picture
 from bdd100k_models.datasets.synth.surfaces import (
     SURFACES,
     category_table,
+    count_rows,
     look_up,
     number_of,
     panoptic_ids,
@@ -57,8 +58,9 @@ class Segments:
 
     def png(self) -> bytes:
         """Return the PNG of the bitmask."""
-        packed = bits.pack(Bitmask(self.category, self.ids, self.attributes))
-        pixels = look_up(packed, self.index)
+        packed = bits.pack(Bitmask(self.category, self.ids, self.attributes)).view(np.uint8).reshape(-1, 4)
+        red_first = np.ascontiguousarray(packed[:, (2, 1, 0, 3)]).view("<u4")[:, 0]
+        pixels = look_up(red_first, self.index)
         return encode_png_quickly(pixels.view(np.uint8).reshape(*pixels.shape, 4))
 
     def labels(self, names: Mapping[int, str]) -> list[Label]:
@@ -124,7 +126,7 @@ def panoptic_segments(picture: Picture) -> Segments:
     size, first = _rows(picture)
     objects = np.arange(size) - first
     is_thing = category > stuff
-    seen = np.bincount(picture.rows.reshape(-1), minlength=size)
+    seen = count_rows(picture.rows, size)
     category[is_thing & (seen < _LEAST_SEGMENT)] = 0
     return _segments(picture, category, np.where(is_thing, objects + len(ids), category), np.zeros_like(category))
 

@@ -67,22 +67,20 @@ class Painter:
     def solid(self, pose: Pose, profile: Sequence[tuple[float, float, float]], colour: Colour) -> None:
         """Draw a body: a side view (forward, up, half width), corners from the rear along the top to the front."""
         outline = np.asarray(profile, dtype=float)
-        left, right = outline.copy(), outline.copy()
-        left[:, 2] *= -1
-        quads = np.stack((left[:-1], left[1:], right[1:], right[:-1]), axis=1)
+        left, right = outline * (1.0, 1.0, -1.0), outline
+        quads = np.empty((len(outline) - 1, 4, 3))
+        quads[:, 0], quads[:, 1], quads[:, 2], quads[:, 3] = left[:-1], left[1:], right[1:], right[:-1]
         world = pose.place(quads)
         pixels = self.camera.project(world)
         distance = (world[..., 2] ** 2 + world[..., 0] ** 2).mean(axis=1)
-        rises = quads[:, 1, 1] - quads[:, 0, 1]
-        runs = np.abs(quads[:, 1, 0] - quads[:, 0, 0])
-        faces = turn_of(pixels) > 0
-        for index in np.argsort(-distance):
-            if not faces[index]:
-                continue
-            flat = runs[index] / (runs[index] + abs(rises[index]) + 1e-6)
-            side = REAR if rises[index] > 0 else FRONT
-            factor = flat * 1.08 + (1 - flat) * self.lit(side, pose.heading)
-            self.canvas.fill(pixels[index], self.light.shade(colour, pose.z, factor))
+        order = np.argsort(-distance)
+        order = order[turn_of(pixels)[order] > 0]
+        steps = outline[1:] - outline[:-1]
+        rises, runs = steps[order, 1], np.abs(steps[order, 0])
+        flat = runs / (runs + np.abs(rises) + 1e-6)
+        lit = np.where(rises > 0, self.lit(REAR, pose.heading), self.lit(FRONT, pose.heading))
+        factors = (flat * 1.08 + (1 - flat) * lit).tolist()
+        self.canvas.fill_each(pixels[order], [self.light.shade(colour, pose.z, factor) for factor in factors])
         for side, points in ((LEFT, left), (RIGHT, right)):
             if self.visible(pose, side, float(outline[:, 2].max())):
                 self.polygon(pose, points, colour, self.lit(side, pose.heading))

@@ -65,6 +65,14 @@ def look_up(table: NDArray[_Entry], rows: NDArray[np.uint8] | NDArray[np.int32])
     return table[rows]
 
 
+def count_rows(rows: NDArray[np.uint8] | NDArray[np.int32], size: int) -> NDArray[np.integer]:
+    """Return how many pixels have each of ``size`` rows (size,)."""
+    if rows.dtype == np.uint8:  # of these OpenCV makes a histogram several times faster
+        counts = np.asarray(cv2.calcHist([rows], [0], None, [_FEW], [0, _FEW]))
+        return counts.reshape(-1)[:size].astype(np.int64)
+    return np.bincount(rows.reshape(-1), minlength=size)
+
+
 def category_table(parts: Mapping[int, Part], category_ids: Mapping[str, int], nothing: int) -> NDArray[np.uint8]:
     """Return the category id of each row of a picture (see :func:`rows_of`).
 
