@@ -19,7 +19,7 @@ from bdd100k_models.datasets.images import ImageItem, ImageSet
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.datasets.video_images import frames_by_video, videos_of_folder, videos_of_labels, videos_of_split
 from bdd100k_models.datasets.videos import read_videos
-from bdd100k_models.engine.sharing import share_work
+from bdd100k_models.engine.sharing import leave_out_torn, share_work
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
 from bdd100k_models.formats.results import get_format
@@ -120,6 +120,13 @@ def test_a_video_is_never_divided_and_none_is_lost(lengths: list[int], ranks: in
     # no process has more than the least busy one, but for the last video it took
     sizes = [len(share) for share in frames]
     assert max(sizes) - min(sizes) <= max(lengths)
+
+
+def test_a_video_of_several_attempts_is_run_again() -> None:
+    images = image_set([2, 3, 2])
+    assert leave_out_torn(images, {0: 0, 1: 0, 2: 1, 3: 1, 4: 0, 6: 1}) == {0, 1, 6}
+    stills = ImageSet(tuple(ImageItem(str(i), Path()) for i in range(3)), None, None, "")
+    assert leave_out_torn(stills, {0: 0, 2: 1}) == {0, 2}
 
 
 def test_frames_of_videos_do_not_go_in_batches() -> None:

@@ -29,7 +29,7 @@ from bdd100k_models.engine.shards import (
     read_problems,
     write_problems,
 )
-from bdd100k_models.engine.sharing import share_work
+from bdd100k_models.engine.sharing import leave_out_torn, share_work
 from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.formats.results import get_format
@@ -157,12 +157,12 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
 
         model = MotionTracking(model, options.tracker)
     pipeline = config.test_dataloader.dataset.pipeline
-    done = distributed.on_main(lambda: _prepare_output(shards, identity, images, options))
+    attempt, done = distributed.on_main(lambda: _prepare_output(shards, identity, images, options))
     mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
     dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
     advice = "take fewer images at once (--batch-size); the same command goes on with --resume"
-    files = shards.writer(distributed.rank())
+    files = shards.writer(distributed.rank(), attempt)
     with explain_memory(advice), files as writer, _gallery(task, images, options) as gallery:
         processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
     seconds = time.monotonic() - started
@@ -248,22 +248,26 @@ def _refuse_equal_stems(images: ImageSet) -> None:
         seen.add(stem)
 
 
-def _prepare_output(shards: Shards, identity: RunIdentity, images: ImageSet, options: TestOptions) -> set[int]:
+def _prepare_output(
+    shards: Shards, identity: RunIdentity, images: ImageSet, options: TestOptions
+) -> tuple[int, set[int]]:
+    """Return the number of this attempt, and the indices of what earlier ones did."""
     make_folder(options.out_dir)
     # from now on files of an earlier run may be replaced
     (options.out_dir / _FINISHED_FILE).unlink(missing_ok=True)
     earlier = shards.identity()
     if not options.resume or earlier is None:
         shards.start(identity)
-        return set()
+        return 0, set()
     if part := identity.difference(earlier):
         raise InputError(
             f"{options.out_dir}: the unfinished run here differs in its {part}; "
             "use another --format-dir, or leave out --resume to begin anew"
         )
-    shards.repair()
-    done = shards.done()
-    return done if options.show_dir is None else {index for index in done if is_drawn(images, index, options.show_dir)}
+    done = leave_out_torn(images, shards.done())
+    if options.show_dir is not None:
+        done = {index for index in done if is_drawn(images, index, options.show_dir)}
+    return shards.next_attempt(), done
 
 
 def _finished_report(
