@@ -105,22 +105,45 @@ def test_two_processes_write_the_same_bytes(command: list[str], reference: dict[
     assert contents(tmp_path) == reference, done.stderr
 
 
-def test_an_interrupted_run_goes_on(
-    command: list[str], reference: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    form = FORMATS[command[0]]
+def run_cut_short(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a command that is interrupted amid the second video."""
+    form = FORMATS[words[0]]
     encode = form.encode
     calls: list[None] = []
 
     def interrupted(self: Any, samples: Any) -> Any:
         calls.append(None)
-        if len(calls) == FRAMES + 2:  # amid the second video
+        if len(calls) == FRAMES + 2:
             raise KeyboardInterrupt
         return encode(self, samples)
 
     with monkeypatch.context() as patch:
         patch.setattr(form, "encode", interrupted)
-        assert main(["test", *command, str(tmp_path)]) == 130
+        assert main(["test", *words]) == 130
+
+
+def test_an_interrupted_run_goes_on(
+    command: list[str], reference: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_cut_short([*command, str(tmp_path)], monkeypatch)
     assert contents(tmp_path).keys() != reference.keys()
     assert main(["test", *command, str(tmp_path), "--resume"]) == 1
     assert contents(tmp_path) == reference
+
+
+def test_a_run_whose_videos_build_on_each_other_is_not_resumed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, weights = write_pcan(tmp_path)
+    flags = ["--checkpoint", weights, "--data-root", root, "--device", "cpu", "--workers", "0"]
+    flags += ["--cfg-options", "model.lifetime=run", "--format-dir", tmp_path / "out"]
+    words = ["mots", str(config), *map(str, flags)]
+    run_cut_short(words, monkeypatch)
+    capsys.readouterr()
+    assert main(["test", *words, "--resume"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "model.lifetime=run" in line and "leave out --resume" in line
+    assert main(["test", *words]) == 1
+    before = contents(tmp_path / "out")
+    assert main(["test", *words, "--resume"]) == 1  # all is there
+    assert contents(tmp_path / "out") == before

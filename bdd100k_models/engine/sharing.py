@@ -14,8 +14,8 @@ def share_work(images: ImageSet, batch_size: int, done: Collection[int], ranks: 
 
     Single images are cut into batches in their order before anything is left out, so the arithmetic of an image is the
     same for any number of processes and after any interruption. A video is never divided: a tracker needs all of its
-    frames, in order and one at a time. Videos go to the process with the fewest frames so far, long ones first; one
-    that an interruption cut short begins anew.
+    frames, in order and one at a time. Videos go to the process with the fewest frames so far, long ones first, and
+    each runs its own in their order; one that an interruption cut short begins anew.
 
     Args:
         images: The images, or the frames of videos.
@@ -39,7 +39,7 @@ def share_work(images: ImageSet, batch_size: int, done: Collection[int], ranks: 
     for video in sorted(videos, key=lambda frames: (-len(frames), frames.start)):
         smallest = min(range(ranks), key=lambda rank: (len(shares[rank]), rank))
         shares[smallest] += [range(index, index + 1) for index in video]
-    return shares
+    return [sorted(share, key=lambda batch: batch.start) for share in shares]
 
 
 def leave_out_torn(images: ImageSet, done: Mapping[int, int]) -> set[int]:

@@ -128,7 +128,8 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
         The report on rank 0, None on the others.
 
     Raises:
-        InputError: ``resume`` was asked for in a folder with another run's results, or two images would share a file.
+        InputError: ``resume`` was asked for in a folder with another run's results, or of a model whose videos build
+            on each other; or two images would share a file.
         ConfigError, CheckpointError: The model cannot be built or filled.
         OutputError: The results cannot be written; what was written before is kept and can be resumed.
     """
@@ -157,7 +158,7 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
 
         model = MotionTracking(model, options.tracker)
     pipeline = config.test_dataloader.dataset.pipeline
-    attempt, done = distributed.on_main(lambda: _prepare_output(shards, identity, images, options))
+    attempt, done = distributed.on_main(lambda: _prepare_output(shards, identity, config, images, options))
     mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
     dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
@@ -249,13 +250,18 @@ def _refuse_equal_stems(images: ImageSet) -> None:
 
 
 def _prepare_output(
-    shards: Shards, identity: RunIdentity, images: ImageSet, options: TestOptions
+    shards: Shards, identity: RunIdentity, config: Config, images: ImageSet, options: TestOptions
 ) -> tuple[int, set[int]]:
     """Return the number of this attempt, and the indices of what earlier ones did."""
     make_folder(options.out_dir)
+    earlier = shards.identity()
+    if options.resume and earlier is not None and config.model.get("lifetime") == "run":
+        raise InputError(
+            f"{options.out_dir}: with model.lifetime=run a video begins with what the ones before left, which is not "
+            "kept; leave out --resume to begin anew"
+        )
     # from now on files of an earlier run may be replaced
     (options.out_dir / _FINISHED_FILE).unlink(missing_ok=True)
-    earlier = shards.identity()
     if not options.resume or earlier is None:
         shards.start(identity)
         return 0, set()
