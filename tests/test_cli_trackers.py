@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from itertools import pairwise
@@ -147,3 +148,22 @@ def test_a_run_whose_videos_build_on_each_other_is_not_resumed(
     before = contents(tmp_path / "out")
     assert main(["test", *words, "--resume"]) == 1  # all is there
     assert contents(tmp_path / "out") == before
+
+
+def qdtrack_on(folder: Path, tmp_path: Path, *more: str | Path) -> list[str]:
+    """Return the words of a run of a small QDTrack on a folder of videos, which writes below ``out``."""
+    config, weights = write_qdtrack(tmp_path)
+    words = ["test", "mot", config, "--checkpoint", weights, "--images", folder, "--device", "cpu", "--workers", "0"]
+    return [*map(str, [*words, "--format-dir", tmp_path / "out", *more])]
+
+
+def test_a_missing_picture_is_said(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = sorted((root / get_task("mot").image_dir("val")).iterdir())[0]
+    (tmp_path / "drives/v").mkdir(parents=True)
+    for number, frame in zip((1, 2, 4), sorted(video.iterdir()), strict=True):
+        shutil.copy(frame, tmp_path / f"drives/v/v-{number:07}.jpg")
+    assert main(qdtrack_on(tmp_path / "drives", tmp_path)) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert "drives/v: frames are missing, first between v-0000002.jpg and v-0000004.jpg" in line
+    frames = load_frames(tmp_path / "out/box_track/v.json")
+    assert [frame.frameIndex for frame in frames] == [0, 1, 3]

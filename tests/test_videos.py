@@ -192,12 +192,61 @@ def test_frames_are_called_as_the_labels_call_them(tmp_path: Path) -> None:
         (tmp_path / "own" / "a" / name).touch()
     assert [item.frame_index for item in videos_of_folder(tmp_path / "own").items] == [0, 1]
     write_bitmask(tmp_path / "masks" / "a" / "00000168.png", nothing, nothing)  # before the others by name
-    assert [item.frame_index for item in videos_of_labels(tmp_path / "masks", tmp_path).items] == [167, 165, 166]
+    for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
+        with pytest.raises(LabelError, match=r"video a: frameIndex 165 of a-0000166\.jpg comes after 167"):
+            read(tmp_path / "masks", tmp_path)
     (tmp_path / "masks" / "a" / "00000168.png").unlink()
     write_bitmask(tmp_path / "masks" / "a" / "frame.png", nothing, nothing)
     for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
         with pytest.raises(LabelError, match=r"frame\.png: the name does not tell which frame"):
             read(tmp_path / "masks", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "indices", "gap"),
+    [
+        (["v-0000003.jpg", "v-0000004.jpg", "v-0000006.jpg"], [2, 3, 5], ("v-0000004.jpg", "v-0000006.jpg")),
+        (["1.png", "2.png", "3.png", "9.png", "10.png", "13.png"], [0, 1, 2, 8, 9, 12], ("3.png", "9.png")),
+        (["a0.jpg", "a5.jpg", "a10.jpg"], [0, 1, 2], None),  # each fifth frame
+        (["a0.jpg", "a5.jpg", "a15.jpg", "a20.jpg"], [0, 1, 3, 4], ("a5.jpg", "a15.jpg")),
+        (["a1000.jpg", "a1033.jpg", "a1066.jpg", "a1100.jpg"], [0, 1, 2, 3], None),  # thousandths of a second
+        (["3.jpg", "11.jpg", "12.jpg", "40.jpg", "91.jpg"], [0, 1, 2, 3, 4], None),
+        (["noon-1.jpg", "night-2.jpg", "night-3.jpg", "night-5.jpg"], [0, 1, 2, 3], None),
+        (["a1.jpg", "a2.jpg", "last.jpg"], [0, 1, 2], None),
+        (["1.jpg", "1.png", "3.jpg"], [0, 1, 2], None),
+        (["7.jpg"], [0], None),
+    ],
+)
+def test_a_missing_picture_leaves_the_numbers_of_the_others(
+    tmp_path: Path, names: list[str], indices: list[int], gap: tuple[str, str] | None
+) -> None:
+    for name in names:
+        (tmp_path / "v").mkdir(exist_ok=True)
+        (tmp_path / "v" / name).touch()
+    images = videos_of_folder(tmp_path)
+    found = {item.path.name: item for item in images.items}
+    assert sorted(item.frame_index for item in images.items) == indices
+    if gap is None:
+        assert images.remarks == ()
+    else:
+        (remark,) = images.remarks
+        assert str(tmp_path / "v") in remark and f"first between {gap[0]} and {gap[1]}" in remark
+        assert [found[name].frame_index for name in names] == indices
+        assert [found[name].position for name in names] == [index - indices[0] for index in indices]
+
+
+def test_a_video_without_frames_is_named(tmp_path: Path) -> None:
+    nothing = np.zeros((2, 2), np.uint8)
+    write_bitmask(tmp_path / "masks" / "a" / "a-0000001.png", nothing, nothing)
+    (tmp_path / "masks" / "b").mkdir()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.json").write_text(json.dumps([{"name": "a-1.jpg", "videoName": "a", "frameIndex": 0}]))
+    (tmp_path / "labels" / "b.json").write_text("[]")
+    for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
+        with pytest.raises(LabelError, match=r"masks/b: holds no frames"):
+            read(tmp_path / "masks", tmp_path)
+        with pytest.raises(LabelError, match=r"labels/b\.json: holds no frames"):
+            read(tmp_path / "labels", tmp_path)
 
 
 def test_results_of_other_videos_are_not_mixed_with_those_to_be_scored(tmp_path: Path) -> None:

@@ -206,6 +206,8 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
     from bdd100k_models.engine.weights import find_weights
 
     images = _choose_images(task, args, config)
+    if distributed.rank() == 0:
+        _print_some([f"warning: {remark}" for remark in images.remarks])
     if args.eval is not None:
         check_labels(task, images)
     out_dir = args.format_dir or Path("work_dirs") / path.stem
@@ -294,12 +296,17 @@ def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> Imag
     return images_of_split(task, root, args.split or "val")
 
 
+def _print_some(lines: Sequence[str]) -> None:
+    """Print lines on standard error; of many the first, and how many more there are."""
+    for line in lines[:_PROBLEMS_SHOWN]:
+        print(line, file=sys.stderr)
+    if len(lines) > _PROBLEMS_SHOWN:
+        print(f"... and {len(lines) - _PROBLEMS_SHOWN} more", file=sys.stderr)
+
+
 def _print_report(report: TestReport, out_dir: Path) -> None:
-    for problem in report.problems[:_PROBLEMS_SHOWN]:
-        kind = "warning" if problem.predicted else "error"
-        print(f"{kind}: {problem.name}: {problem.message}", file=sys.stderr)
-    if len(report.problems) > _PROBLEMS_SHOWN:
-        print(f"... and {len(report.problems) - _PROBLEMS_SHOWN} more", file=sys.stderr)
+    kinds = {True: "warning", False: "error"}
+    _print_some([f"{kinds[problem.predicted]}: {problem.name}: {problem.message}" for problem in report.problems])
     speed = f", {report.processed / report.seconds:.2f} images/s" if report.processed and report.seconds else ""
     line = f"{report.images} images, {report.labels} labels{speed}: {report.result}"
     if report.problems:

@@ -16,13 +16,13 @@ from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.detection import instances_of_frame
 from bdd100k_models.datasets.images import find_labels_in_any_form
 from bdd100k_models.datasets.segments import check_size
-from bdd100k_models.datasets.video_images import frame_index_of, frames_by_video
+from bdd100k_models.datasets.video_images import bitmasks_in, frame_index_of, frames_by_video, frames_in
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
-from bdd100k_models.formats.folders import files_in, folders_in
+from bdd100k_models.formats.folders import files_in, holds_folders
 from bdd100k_models.formats.rle import decode_runs, encode_labels
-from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames
+from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label
 from bdd100k_models.paths import is_dir
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS, get_task
 
@@ -48,14 +48,14 @@ def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
 
     Raises:
         MissingFileError: There are no labels.
-        LabelError: They hold no frames, name an unknown category, or break the order of frames or tracks
-            (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`); or the name of a bitmask does not tell
-            which frame it is.
+        LabelError: A file or a folder of bitmasks holds no frames; they name an unknown category, or break the order of
+            frames or tracks (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`); or the name of a
+            bitmask does not tell which frame it is.
     """
     label_of = {name: index for index, name in enumerate(classes)}
     videos: list[list[Record]] = []
     count = 0
-    source = _bitmask_videos(labels) if _has_folders(labels) else load_frames(labels)
+    source = _bitmask_videos(labels) if holds_folders(labels) else frames_in(labels)
     for name, frames in frames_by_video(source, str(labels)).items():
         numbers: dict[str, int] = {}
         records = []
@@ -68,8 +68,6 @@ def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
             records.append(record | {"frame_index": frame.frameIndex})
             count += 1
         videos.append(records)
-    if not videos:
-        raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
     return videos
 
 
@@ -104,19 +102,14 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     return videos
 
 
-def _has_folders(labels: Path) -> bool:
-    return is_dir(labels) and bool(folders_in(labels))
-
-
 def _has_bitmasks(labels: Path) -> bool:
     return is_dir(labels) and bool(files_in(labels, ".png"))
 
 
 def _bitmask_videos(labels: Path) -> Iterator[Frame]:
-    for folder in folders_in(labels):
-        files = files_in(folder, ".png")
+    for video, files in bitmasks_in(labels):
         for path, frame in zip(files, _bitmask_frames(files), strict=True):
-            frame.videoName, frame.frameIndex = folder.name, frame_index_of(path)
+            frame.videoName, frame.frameIndex = video, frame_index_of(path)
             yield frame
 
 
