@@ -16,6 +16,7 @@ from bdd100k_models.engine.motion import TRACKERS, MotionTracking
 from bdd100k_models.errors import InputError
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.tasks import TASKS
+from conftest import ROOT
 from det_model import MODEL, TWO_PROCESSES, environment, make_checkpoint, run
 from evaluation_support import same_as_official
 
@@ -108,10 +109,11 @@ def test_a_missing_frame_is_an_empty_one_and_is_named(root: Path, flags: list[st
     [
         (["test", "det", MODEL, "--tracker", "bytetrack"], "--tracker is for mot and mots"),
         (["test", "mot", MODEL], "no such model or config of mot"),
+        (["test", "mot", ROOT / f"det/configs/mini/{MODEL}.py"], "the model does not track what it finds"),
         (["test", "mot", MODEL, "--tracker", "ocsort", "--batch-size", "2"], "--batch-size 2"),
     ],
 )
-def test_what_cannot_work_is_one_line(root: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_what_cannot_work_is_one_line(root: Path, tmp_path: Path, arguments: list[str | Path], message: str) -> None:
     done = run(*arguments, "--data-root", root, "--format-dir", tmp_path / "out")
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1

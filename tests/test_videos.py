@@ -20,7 +20,7 @@ from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.datasets.video_images import frames_by_video, videos_of_folder, videos_of_labels, videos_of_split
 from bdd100k_models.datasets.videos import read_videos
 from bdd100k_models.engine.sharing import leave_out_torn, share_work
-from bdd100k_models.errors import InputError, LabelError, MissingFileError
+from bdd100k_models.errors import ConfigError, InputError, LabelError, MissingFileError
 from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.rle import decode
@@ -299,6 +299,15 @@ def test_no_more_masks_than_the_official_tool_can_count() -> None:
         tracks(np.zeros((count, 4)), np.linspace(0, 1, count), np.zeros(count, int), np.arange(count), masks)
     )
     assert record.ids == list(range(30, 130))
+
+
+def test_models_that_find_too_little_are_named() -> None:
+    detected = [{"pred_instances": {}, "ori_shape": (6, 8)}]
+    for task in ("mot", "mots"):
+        with pytest.raises(ConfigError, match="does not track what it finds.*--tracker"):
+            get_format(TASKS[task]).encode(detected)
+    with pytest.raises(ConfigError, match="without masks"):
+        get_format(TASKS["mots"]).encode(tracks([[1, 2, 3, 5]], [0.75], [0], [0]))
 
 
 def test_the_output_that_fits_the_labels(root: Path) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import OFFICIAL_OBJECTS, write_bitmask
 from bdd100k_models.formats.folders import files_below, files_in, holds_json
@@ -66,9 +66,11 @@ class BoxTrackFormat(ResultFormat):
 
         Returns:
             Tracks in order of their ids; corners inclusive, so one pixel less in x2 and y2.
+
+        Raises:
+            ConfigError: The model predicts no tracks.
         """
-        (sample,) = samples
-        columns = _columns(sample["pred_track_instances"])
+        columns = _columns(_tracks_of(samples))
         order = np.argsort(columns["instances_id"], kind="stable")
         return TrackRecord(**_plain(columns, order))
 
@@ -142,11 +144,15 @@ class MaskTrackFormat(BoxTrackFormat):
 
         Args:
             samples: As for boxes; ``pred_track_instances`` also hold ``masks`` bool (n, height, width).
+
+        Raises:
+            ConfigError: The model predicts no tracks, or none with masks.
         """
-        (sample,) = samples
-        columns = _columns(sample["pred_track_instances"])
-        masks = sample["pred_track_instances"]["masks"]
-        size = tuple(masks.shape[-2:]) if len(masks) else tuple(sample["ori_shape"][:2])
+        tracks = _tracks_of(samples)
+        if "masks" not in tracks:
+            raise ConfigError("the model tracks boxes without masks; name a model of mots, or follow one of ins_seg")
+        columns, masks = _columns(tracks), tracks["masks"]
+        size = tuple(masks.shape[-2:]) if len(masks) else tuple(samples[0]["ori_shape"][:2])
         painted = np.zeros(size, np.int32)
         best = np.argsort(-columns["scores"], kind="stable")[:OFFICIAL_OBJECTS]
         for row in best[::-1]:
@@ -189,6 +195,14 @@ class MaskTrackFormat(BoxTrackFormat):
 
 def _folders_of_masks(folder: Path) -> set[str]:
     return {file.parent.as_posix() for file in files_below(folder, ".png")}
+
+
+def _tracks_of(samples: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    (sample,) = samples
+    if "pred_track_instances" not in sample:
+        raise ConfigError("the model does not track what it finds; follow that with --tracker bytetrack")
+    tracks: Mapping[str, Any] = sample["pred_track_instances"]
+    return tracks
 
 
 def _columns(instances: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
