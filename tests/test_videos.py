@@ -25,6 +25,7 @@ from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.rle import decode
 from bdd100k_models.formats.scalabel import Frame, Label, load_frames
+from bdd100k_models.inference.convert import to_result
 from bdd100k_models.tasks import TASKS
 
 # ------------------------------------------------------------------------------------------------------- the frames
@@ -270,7 +271,7 @@ def test_masks_do_not_overlap_and_ids_count_from_one(tmp_path: Path) -> None:
     masks[2, 3, 3] = True  # hidden by both others
     segments = get_format(TASKS["mots"])
     record = segments.encode(tracks(np.zeros((3, 4)), [0.9, 0.8, 0.1], [1, 7, 0], [300, 0, 4], masks))
-    assert record.ids == [0, 300] and record.classes == [7, 1]
+    assert record.ids == [1, 301] and record.classes == [7, 1]
     segments.save_image("v/v-0000001.jpg", record, tmp_path)
     bitmask = read_bitmask(tmp_path / "seg_track/v/v-0000001.png")
     np.testing.assert_array_equal(bitmask.ids, np.where(masks[0], 301, 1))
@@ -278,6 +279,10 @@ def test_masks_do_not_overlap_and_ids_count_from_one(tmp_path: Path) -> None:
     assert segments.write([("v/v-0000001.jpg", record)], tmp_path) == 2
     (written,) = load_frames(tmp_path / "seg_track_json/v.json")
     assert [label.id for label in written.labels] == ["1", "301"]
+    # pictures of results show the ids of the files
+    result = to_result(record, TASKS["mots"], "v-0000001.jpg", (6, 8), "v", 0)
+    assert result.ids.tolist() == [1, 301]
+    assert [label.id for label in result.frame().labels] == ["1", "301"]
     np.testing.assert_array_equal(decode(written.labels[1].rle, "x"), masks[0])
 
 
@@ -298,7 +303,7 @@ def test_no_more_masks_than_the_official_tool_can_count() -> None:
     record = get_format(TASKS["mots"]).encode(
         tracks(np.zeros((count, 4)), np.linspace(0, 1, count), np.zeros(count, int), np.arange(count), masks)
     )
-    assert record.ids == list(range(30, 130))
+    assert record.ids == list(range(31, 131))
 
 
 def test_models_that_find_too_little_are_named() -> None:

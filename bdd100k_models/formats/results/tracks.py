@@ -39,7 +39,7 @@ class TrackRecord(msgspec.Struct, gc=False):
 
 
 class MaskTrackRecord(TrackRecord, gc=False):
-    """The tracks of one frame with their masks.
+    """The tracks of one frame with their masks; ids count from 1, since 0 is the background of bitmasks.
 
     Attributes:
         size: Height and width of the frame in pixels.
@@ -152,6 +152,7 @@ class MaskTrackFormat(BoxTrackFormat):
         if "masks" not in tracks:
             raise ConfigError("the model tracks boxes without masks; name a model of mots, or follow one of ins_seg")
         columns, masks = _columns(tracks), tracks["masks"]
+        columns["instances_id"] = columns["instances_id"] + 1
         size = tuple(masks.shape[-2:]) if len(masks) else tuple(samples[0]["ori_shape"][:2])
         painted = np.zeros(size, np.int32)
         best = np.argsort(-columns["scores"], kind="stable")[:OFFICIAL_OBJECTS]
@@ -171,21 +172,21 @@ class MaskTrackFormat(BoxTrackFormat):
         return MaskTrackRecord(boxes=[], scores=[], classes=[], ids=[], size=size, masks=[])
 
     def save_image(self, name: str, record: MaskTrackRecord, out_dir: Path) -> None:
-        """Write the bitmask of a frame; ids count from 1 there, since 0 is the background."""
+        """Write the bitmask of a frame."""
         if "bitmasks" not in self.outputs:
             return
         category, ids = np.zeros(record.size, np.uint8), np.zeros(record.size, np.int32)
         for number, class_index, counts in zip(record.ids, record.classes, record.masks, strict=True):
             mask = rle.decode(RLE(counts, record.size), name)
             category[mask] = class_index + self.task.first_id
-            ids[mask] = number + 1
+            ids[mask] = number
         write_bitmask((out_dir / self.paths["bitmasks"] / name).with_suffix(".png"), category, ids)
 
     def labels(self, record: Any) -> list[Label]:
-        """Return a label a track, with its box and its mask; ids are those of the bitmasks."""
+        """Return a label a track, with its box and its mask."""
         labels = super().labels(record)
-        for label, number, counts in zip(labels, record.ids, record.masks, strict=True):
-            label.id, label.rle = str(number + 1), RLE(counts, record.size)
+        for label, counts in zip(labels, record.masks, strict=True):
+            label.rle = RLE(counts, record.size)
         return labels
 
     def output_for(self, truth: Path) -> str:
