@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
 
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets.images import ImageItem, ImageSet
@@ -284,6 +286,20 @@ def test_masks_do_not_overlap_and_ids_count_from_one(tmp_path: Path) -> None:
     assert result.ids.tolist() == [1, 301]
     assert [label.id for label in result.frame().labels] == ["1", "301"]
     np.testing.assert_array_equal(decode(written.labels[1].rle, "x"), masks[0])
+
+
+def test_the_pickle_of_tracks_is_that_of_the_original(tmp_path: Path) -> None:
+    masks = np.zeros((2, 6, 8), bool)
+    masks[0, :3], masks[1, 3:] = True, True
+    segments = get_format(TASKS["mots"])
+    record = segments.encode(tracks([[1, 2, 3, 5], [0, 0, 8, 3]], [0.75, 0.5], [1, 7], [4, 0], masks))
+    segments.write_pickle([("v/a.jpg", record), ("v/b.jpg", segments.empty((6, 8)))], tmp_path / "raw.pkl")
+    first, second = pickle.loads((tmp_path / "raw.pkl").read_bytes())["track_result"]
+    assert second == {} and sorted(first) == [1, 5]
+    assert first[5]["bbox"].tolist() == [1, 2, 3, 5, 0.75] and first[5]["bbox"].dtype == np.float32
+    assert [first[number]["label"] for number in (1, 5)] == [7, 1]
+    for number, mask in ((5, masks[0]), (1, masks[1])):
+        np.testing.assert_array_equal(coco_mask.decode(first[number]["segm"]), mask)
 
 
 def test_an_empty_frame_has_an_empty_bitmask(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class BoxTrackFormat(ResultFormat):
             )
         ]
 
-    def raw(self, record: Any) -> list[npt.NDArray[np.float32]]:
+    def raw(self, record: Any) -> Any:
         """Return one float32 array (n, 6: id, x1, y1, x2, y2 exclusive, score) a category, as trackers pickled."""
         rows = np.array(
             [(number, *box, score) for number, box, score in zip(record.ids, record.boxes, record.scores, strict=True)]
@@ -188,6 +188,24 @@ class MaskTrackFormat(BoxTrackFormat):
         for label, counts in zip(labels, record.masks, strict=True):
             label.rle = RLE(counts, record.size)
         return labels
+
+    def raw(self, record: Any) -> dict[int, dict[str, Any]]:
+        """Return box (x1, y1, x2, y2 exclusive, score), category and COCO run lengths of each track by its id."""
+        height, width = record.size
+        return {
+            number: {
+                "bbox": np.array([x1, y1, x2 + 1, y2 + 1, score], np.float32),
+                "label": class_index,
+                "segm": {"size": [height, width], "counts": counts.encode()},
+            }
+            for number, (x1, y1, x2, y2), score, class_index, counts in zip(
+                record.ids, record.boxes, record.scores, record.classes, record.masks, strict=True
+            )
+        }
+
+    def pickled(self, results: list[Any]) -> dict[str, list[Any]]:
+        """Return the tracks of all frames under the name that PCAN's original gave them."""
+        return {"track_result": results}
 
     def output_for(self, truth: Path) -> str:
         """Return ``json`` for labels in JSON, else ``bitmasks``."""
