@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ import pcan_model
 import qdtrack_model
 from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate_videos
+from bdd100k_models.formats.bitmask import read_bitmask
 from bdd100k_models.formats.results.tracks import BoxTrackFormat, MaskTrackFormat
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.tasks import get_task
@@ -167,3 +169,39 @@ def test_a_missing_picture_is_said(root: Path, tmp_path: Path, capsys: pytest.Ca
     assert "drives/v: frames are missing, first between v-0000002.jpg and v-0000004.jpg" in line
     frames = load_frames(tmp_path / "out/box_track/v.json")
     assert [frame.frameIndex for frame in frames] == [0, 1, 3]
+
+
+@pytest.fixture
+def two_sizes(root: Path, tmp_path: Path) -> Path:
+    """A folder of two videos; in the first one the second frame has another size."""
+    folder = tmp_path / "drives"
+    for video in sorted((root / get_task("mot").image_dir("val")).iterdir())[:2]:
+        shutil.copytree(video, folder / video.name)
+    odd = sorted(next(iter(sorted(folder.iterdir()))).iterdir())[1]
+    cv2.imwrite(str(odd), cv2.resize(cv2.imread(str(odd)), (200, 150)))
+    return folder
+
+
+def test_a_frame_of_another_size_costs_no_other(
+    two_sizes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, weights = write_pcan(tmp_path)
+    words = ["mots", config, "--checkpoint", weights, "--images", two_sizes, "--device", "cpu", "--workers", "0"]
+    assert main(["test", *map(str, [*words, "--format-dir", tmp_path / "out"])]) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    (video, other), (name,) = sorted(path.name for path in two_sizes.iterdir()), errors
+    assert f"{video}-0000002.jpg: 200x150 pixels, but the first frame of its video has 320x180" in name
+    frames = load_frames(tmp_path / f"out/seg_track_json/{video}.json")
+    assert [bool(frame.labels) for frame in frames] == [True, False, True]
+    assert not read_bitmask(tmp_path / f"out/seg_track/{video}/{video}-0000002.png").ids.any()
+    assert len(load_frames(tmp_path / f"out/seg_track_json/{other}.json")) == FRAMES
+
+
+def test_a_tracker_of_boxes_takes_frames_of_two_sizes(two_sizes: Path, tmp_path: Path) -> None:
+    assert main(qdtrack_on(two_sizes, tmp_path)) == 0
+    video = sorted(path.name for path in two_sizes.iterdir())[0]
+    frames = load_frames(tmp_path / f"out/box_track/{video}.json")
+    assert len(frames) == FRAMES and all(frame.labels for frame in frames)
+    for frame, (width, height) in zip(frames, [(320, 180), (200, 150), (320, 180)], strict=True):
+        boxes = [label.box2d for label in frame.labels or () if label.box2d is not None]
+        assert max(box.x2 for box in boxes) <= width and max(box.y2 for box in boxes) <= height

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.engine.motion import TRACKERS, MotionTracking
 from bdd100k_models.errors import InputError
@@ -102,6 +105,22 @@ def test_a_missing_frame_is_an_empty_one_and_is_named(root: Path, flags: list[st
     assert done.returncode == 1 and f"{frame.name}: no such file" in done.stderr
     frames = json.loads((tmp_path / f"box_track/{folder.name}.json").read_text())
     assert frames[0]["labels"] == [] and len(frames) == FRAMES
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_frames_of_two_sizes_are_followed(root: Path, flags: list[str | Path], tmp_path: Path, tracker: str) -> None:
+    video = sorted((root / "images/track/val").iterdir())[0]
+    shutil.copytree(video, tmp_path / "drives/v")
+    names = sorted(path.name for path in video.iterdir())
+    sizes = [(640, 360), (300, 200), (640, 360), (640, 360)]
+    small = cv2.resize(cv2.imread(str(video / names[1])), sizes[1])
+    cv2.imwrite(str(tmp_path / "drives/v" / names[1]), small)
+    words = ["test", "mot", MODEL, "--tracker", tracker, "--checkpoint", flags[-1], "--images", tmp_path / "drives"]
+    assert main([*map(str, [*words, "--format-dir", tmp_path / "out", "--device", "cpu"])]) == 0
+    frames = json.loads((tmp_path / "out/box_track/v.json").read_text())
+    assert [frame["name"] for frame in frames] == names and all(frame["labels"] for frame in frames[:2])
+    for frame, (width, height) in zip(frames, sizes, strict=True):
+        assert all(label["box2d"]["x2"] <= width and label["box2d"]["y2"] <= height for label in frame["labels"])
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from bdd100k_models.engine.shards import (
     write_problems,
 )
 from bdd100k_models.engine.sharing import leave_out_torn, share_work
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import ImageError, InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.results.base import IMAGE_OUTPUTS, ResultFormat
@@ -191,11 +191,11 @@ def _infer(
     bar = ProgressBar(total, "test", done=done, visible=distributed.rank() == 0)
     with bar, inference_mode(options.device, options.amp):
         for batch in load_batches(dataset, workers, pin_memory=options.device.type == "cuda"):
+            samples = _predict(model, batch, dataset.images, options)
             for index, problem in batch.failures.items():
                 record = result_format.empty(dataset.images.expected_size or IMAGE_SIZE)
                 result_format.save_image(dataset.images.items[index].name, record, options.out_dir)
                 writer.append(index, record, problem)
-            samples = _predict(model, batch, options)
             for index in batch.indices:
                 own = [sample for owner, sample in zip(batch.owners, samples, strict=True) if owner == index]
                 record = result_format.encode(own)
@@ -210,10 +210,18 @@ def _infer(
     return processed
 
 
-def _predict(model: torch.nn.Module, batch: Batch, options: TestOptions) -> list[dict[str, Any]]:
-    """Return one prediction a sample; the regions of an image can be too many for one forward pass."""
+def _predict(model: torch.nn.Module, batch: Batch, images: ImageSet, options: TestOptions) -> list[dict[str, Any]]:
+    """Return one prediction a sample; what a model refuses, such as a frame of another size, becomes a failure."""
+    # the regions of an image can be too many for one forward pass
     size = len(batch.owners) if options.regions is None else REGIONS_AT_ONCE
-    return predict_in_parts(model, batch.data, size, options.uses_channels_last)
+    try:
+        return predict_in_parts(model, batch.data, size, options.uses_channels_last)
+    except ImageError as error:
+        for index in batch.indices:
+            item = images.items[index]
+            batch.failures[index] = Problem(name=item.name, message=str(error).removeprefix(f"{item.path}: "))
+        batch.indices.clear()
+        return []
 
 
 def _merge(
