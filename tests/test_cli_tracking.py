@@ -163,10 +163,10 @@ class Detector(torch.nn.Module):
         return data_samples
 
 
-def frame(path: str) -> Any:
+def frame(video: str, position: int) -> Any:
     from mmdet.structures import DetDataSample
 
-    return DetDataSample(metainfo={"img_path": path})
+    return DetDataSample(metainfo={"video_id": video, "frame_id": position})
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)
@@ -178,7 +178,7 @@ def test_ids_follow_boxes_and_begin_anew_with_a_video(tracker: str) -> None:
             boxes = torch.tensor(
                 [[10.0 + 3 * step, 10, 60 + 3 * step, 60, 2], [300, 300, 380 - step, 380, 2], [50, 50, 90, 90, 9]]
             )
-            sample = frame(f"{video}/{step}.jpg")
+            sample = frame(video, step)
             (track,) = model(boxes[None], [sample])
             found = track[0].pred_track_instances
             order = found.bboxes[:, 0].argsort()
@@ -186,6 +186,24 @@ def test_ids_follow_boxes_and_begin_anew_with_a_video(tracker: str) -> None:
             assert (found.labels == 2).all()
     assert seen["a"] == seen["b"]
     assert seen["a"][0] == seen["a"][-1] and len(set(seen["a"][0])) == 2
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_frames_that_could_not_be_read_age_the_tracks(tracker: str) -> None:
+    """A track lives as long after thirty such frames as after thirty that show nothing."""
+    boxes = torch.tensor([[10.0, 10, 60, 60, 2], [300, 300, 380, 380, 2]])
+    kept = []
+    for gap in (29, 30):
+        model = MotionTracking(Detector(), tracker)
+        ids = []
+        # the second object keeps the tracker from being empty, and is the only one that is seen after the gap too
+        for position, shown in ((7, boxes), (8, boxes), (8 + gap, boxes[1:]), (9 + gap, boxes)):
+            (track,) = model(shown[None], [frame("v", position)])
+            found = track[0].pred_track_instances
+            ids.append(dict(zip(found.bboxes[:, 0].tolist(), found.instances_id.tolist(), strict=True)))
+        assert ids[0].keys() == {10.0, 300.0}
+        kept.append(ids[3][10.0] == ids[0][10.0])
+    assert kept == [True, False]
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)
@@ -199,7 +217,7 @@ def test_masks_stay_with_their_boxes_and_the_past_is_forgotten(tracker: str) -> 
         rows = torch.cat([corners, corners + 40, torch.full((6, 1), 2.0)], 1)[shown].float()
         rows = torch.cat([rows, rows[:1]])  # two that are equal
         found, plain = (
-            model(rows[None], [frame(f"v/{step}.jpg")])[0][0].pred_track_instances for model in (with_masks, without)
+            model(rows[None], [frame("v", step)])[0][0].pred_track_instances for model in (with_masks, without)
         )
         assert torch.equal(found.instances_id, plain.instances_id) and torch.equal(found.bboxes, plain.bboxes)
         assert found.masks.shape == (len(found), 24, 32)
@@ -217,11 +235,11 @@ def test_boxes_of_the_sample_video_are_linked_again(samples: Path, tmp_path: Pat
     truth, again = samples / "labels/box_track_20/val", tmp_path / "box_track"
     frames = json.loads(published.read_text())
     model, names = MotionTracking(Detector(), tracker), TASKS["mot"].categories
-    for content in frames:
+    for place, content in enumerate(frames):
         rows = [
             [*label["box2d"].values(), names.index(label["category"]), label["score"]] for label in content["labels"]
         ]
-        (track,) = model(torch.tensor(rows)[None], [frame(f"video/{content['name']}")])
+        (track,) = model(torch.tensor(rows)[None], [frame("video", place)])
         found = track[0].pred_track_instances
         columns = (found.instances_id, found.labels, found.scores, found.bboxes)
         content["labels"] = [
@@ -241,5 +259,5 @@ def test_an_unknown_tracker_and_empty_frames() -> None:
         MotionTracking(Detector(), "sort")
     model = MotionTracking(Detector(), "bytetrack")
     for step in range(3):
-        (track,) = model(torch.zeros(1, 0, 5), [frame(f"a/{step}.jpg")])
+        (track,) = model(torch.zeros(1, 0, 5), [frame("a", step)])
         assert len(track[0].pred_track_instances) == 0
