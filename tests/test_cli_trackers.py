@@ -205,3 +205,13 @@ def test_a_tracker_of_boxes_takes_frames_of_two_sizes(two_sizes: Path, tmp_path:
     for frame, (width, height) in zip(frames, [(320, 180), (200, 150), (320, 180)], strict=True):
         boxes = [label.box2d for label in frame.labels or () if label.box2d is not None]
         assert max(box.x2 for box in boxes) <= width and max(box.y2 for box in boxes) <= height
+
+
+def test_results_among_the_videos_are_refused(
+    two_sizes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--format-dir", two_sizes / "out"], ["--show-dir", two_sizes / "drawn"]):
+        assert main(qdtrack_on(two_sizes, tmp_path, *words)) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "would take it for a video" in line and f"({words[0]})" in line
+    assert len(list(two_sizes.iterdir())) == 2

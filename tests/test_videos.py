@@ -19,7 +19,13 @@ from pycocotools import mask as coco_mask
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets.images import ImageItem, ImageSet
 from bdd100k_models.datasets.synth import generate_videos
-from bdd100k_models.datasets.video_images import frames_by_video, videos_of_folder, videos_of_labels, videos_of_split
+from bdd100k_models.datasets.video_images import (
+    frames_by_video,
+    refuse_among_videos,
+    videos_of_folder,
+    videos_of_labels,
+    videos_of_split,
+)
 from bdd100k_models.datasets.videos import read_videos
 from bdd100k_models.engine.sharing import leave_out_torn, share_work
 from bdd100k_models.errors import ConfigError, InputError, LabelError, MissingFileError
@@ -214,7 +220,7 @@ def test_frames_are_called_as_the_labels_call_them(tmp_path: Path) -> None:
         (["a0.jpg", "a5.jpg", "a15.jpg", "a20.jpg"], [0, 1, 3, 4], ("a5.jpg", "a15.jpg")),
         (["a1000.jpg", "a1033.jpg", "a1066.jpg", "a1100.jpg"], [0, 1, 2, 3], None),  # thousandths of a second
         (["3.jpg", "11.jpg", "12.jpg", "40.jpg", "91.jpg"], [0, 1, 2, 3, 4], None),
-        (["noon-1.jpg", "night-2.jpg", "night-3.jpg", "night-5.jpg"], [0, 1, 2, 3], None),
+        (["night-2.jpg", "night-3.jpg", "night-5.jpg", "noon-6.jpg"], [1, 2, 3, 4], None),
         (["a1.jpg", "a2.jpg", "last.jpg"], [0, 1, 2], None),
         (["1.jpg", "1.png", "3.jpg"], [0, 1, 2], None),
         (["7.jpg"], [0], None),
@@ -236,6 +242,33 @@ def test_a_missing_picture_leaves_the_numbers_of_the_others(
         assert str(tmp_path / "v") in remark and f"first between {gap[0]} and {gap[1]}" in remark
         assert [found[name].frame_index for name in names] == indices
         assert [found[name].position for name in names] == [index - indices[0] for index in indices]
+
+
+def test_a_video_is_called_as_its_folder_however_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "drive/.notes").mkdir(parents=True)
+    (tmp_path / "drive/1.jpg").touch()
+    monkeypatch.chdir(tmp_path / "drive/.notes")
+    (tmp_path / "linked").symlink_to(tmp_path / "drive")
+    for name, video in (("..", "drive"), ("../../drive", "drive"), (str(tmp_path / "linked"), "linked")):
+        assert [item.name for item in videos_of_folder(Path(name)).items] == [f"{video}/1.jpg"]
+
+
+def test_results_are_not_written_among_the_videos(tmp_path: Path) -> None:
+    for name in ("many/a/1.jpg", "one/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    many, one = tmp_path / "many", tmp_path / "one"
+    for folder, place in (
+        (many, "many"),
+        (many, "many/out"),
+        (many, "many/new/out"),
+        (many, "one/../many/out"),
+        (one, "one/out"),
+    ):
+        with pytest.raises(InputError, match=r"a later run would take it for a video.*--format-dir"):
+            refuse_among_videos(videos_of_folder(folder), folder, tmp_path / place, "--format-dir")
+    for folder, place in ((many, "out"), (many, "many/a/out"), (many, "many/.out"), (one, "many/out")):
+        refuse_among_videos(videos_of_folder(folder), folder, tmp_path / place, "--format-dir")
 
 
 def test_a_video_without_frames_is_named(tmp_path: Path) -> None:
@@ -325,7 +358,7 @@ def test_no_more_masks_than_the_official_tool_can_count() -> None:
 def test_models_that_find_too_little_are_named() -> None:
     detected = [{"pred_instances": {}, "ori_shape": (6, 8)}]
     for task in ("mot", "mots"):
-        with pytest.raises(ConfigError, match="does not track what it finds.*--tracker"):
+        with pytest.raises(ConfigError, match=r"does not track what it finds.*--tracker"):
             get_format(TASKS[task]).encode(detected)
     with pytest.raises(ConfigError, match="without masks"):
         get_format(TASKS["mots"]).encode(tracks([[1, 2, 3, 5]], [0.75], [0], [0]))

@@ -201,6 +201,7 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
 
 
 def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> Outcome | None:
+    from bdd100k_models.datasets.video_images import refuse_among_videos
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
@@ -211,6 +212,10 @@ def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config
     if args.eval is not None:
         check_labels(task, images)
     out_dir = args.format_dir or Path("work_dirs") / path.stem
+    if args.images is not None and task.videos:
+        refuse_among_videos(images, args.images, out_dir, "--format-dir")
+        if args.show_dir is not None:
+            refuse_among_videos(images, args.images, args.show_dir, "--show-dir")
     result_format = format_of(task, config, args.outputs)
     if args.eval is not None:
         assert images.label_file is not None

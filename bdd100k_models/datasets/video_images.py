@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bdd100k_models.datasets.images import ImageItem, ImageSet, find_labels, images_of_folder, split_images
-from bdd100k_models.errors import LabelError, MissingFileError
+from bdd100k_models.errors import InputError, LabelError, MissingFileError
 from bdd100k_models.formats.folders import files_in, folders_in, holds_folders, label_files
 from bdd100k_models.formats.scalabel import Frame, load_frames
 from bdd100k_models.paths import is_dir
@@ -45,12 +45,36 @@ def videos_of_folder(folder: Path, expected_size: tuple[int, int] | None = None)
     for video in folders_in(folder) or [folder]:
         paths = [item.path for item in images_of_folder(video).items]
         indices, gap = _count_frames([path.name for path in paths])
-        items += _frames(video.name or "video", paths, indices)
+        name = video.resolve().name if video.name in ("", "..") else video.name
+        items += _frames(name or "video", paths, indices)
         if gap is not None:
             remarks.append(
                 f"{video}: frames are missing, first between {gap[0]} and {gap[1]}; the others keep their numbers"
             )
     return ImageSet(tuple(items), None, expected_size, str(folder), tuple(remarks))
+
+
+def refuse_among_videos(images: ImageSet, folder: Path, written: Path, flag: str) -> None:
+    """Refuse to write where a later run would take what was written for a video.
+
+    Args:
+        images: The frames of the videos of a folder.
+        folder: That folder.
+        written: The folder of what will be written.
+        flag: What chooses it.
+
+    Raises:
+        InputError: It is the folder of the videos, or below it and in none of them.
+    """
+    root, place = folder.resolve(), written.resolve()
+    videos = {video.resolve() for video in {item.path.parent for item in images.items}}
+    if not place.is_relative_to(root):
+        return
+    first = next(iter(place.relative_to(root).parts), None)
+    if first is None or not (first.startswith(".") or root / first in videos):  # hidden folders are no videos
+        raise InputError(
+            f"{written}: lies in {folder}, where a later run would take it for a video; choose another folder ({flag})"
+        )
 
 
 def _count_frames(names: Sequence[str]) -> tuple[Sequence[int], tuple[str, str] | None]:
