@@ -123,12 +123,21 @@ def test_frames_of_two_sizes_are_followed(root: Path, flags: list[str | Path], t
         assert all(label["box2d"]["x2"] <= width and label["box2d"]["y2"] <= height for label in frame["labels"])
 
 
+def test_boxes_of_an_instance_model_are_followed_too(root: Path, tmp_path: Path) -> None:
+    words = ["test", "mot", "mask_rcnn_mini_ins_seg_synthetic", "--tracker", "ocsort", "--device", "cpu"]
+    video = sorted((root / "images/track/val").iterdir())[0]
+    assert main([*map(str, [*words, "--images", video, "--format-dir", tmp_path])]) == 0
+    assert len(json.loads((tmp_path / f"box_track/{video.name}.json").read_text())) == FRAMES
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["test", "det", MODEL, "--tracker", "bytetrack"], "--tracker is for mot and mots"),
         (["test", "mot", MODEL], "no such model or config of mot"),
         (["test", "mot", ROOT / f"det/configs/mini/{MODEL}.py"], "the model does not track what it finds"),
+        (["test", "mot", "atss", "--tracker", "ocsort"], "no such model or config of det or ins_seg"),
+        (["test", "mots", MODEL, "--tracker", "ocsort"], "no such model or config of ins_seg"),
         (["test", "mot", MODEL, "--tracker", "ocsort", "--batch-size", "2"], "--batch-size 2"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _PROBLEMS_SHOWN = 10
 
-#: With ``--tracker``: the task whose models find what is followed.
-_MODELS_OF = {"mot": "det", "mots": "ins_seg"}
+#: With ``--tracker``: the tasks whose models find what is followed.
+_MODELS_OF: Mapping[str, Sequence[str]] = {"mot": ("det", "ins_seg"), "mots": ("ins_seg",)}
 
 _EXAMPLES = """\
 examples:
@@ -87,7 +87,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tracker",
         choices=("bytetrack", "ocsort"),
-        help="follow what CONFIG_OR_NAME, a model of det (for mot) or ins_seg (for mots), finds by how it moves",
+        help="follow what CONFIG_OR_NAME, a model of ins_seg (for mot or mots) or det (for mot), finds by how it moves",
     )
 
 
@@ -181,7 +181,8 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
     from bdd100k_models.engine.config import load_config, parse_overrides, use_views
     from bdd100k_models.zoo.records import resolve_config
 
-    path = resolve_config(_MODELS_OF[task.name] if args.tracker else task.name, args.config)
+    source, *others = _MODELS_OF[task.name] if args.tracker else (task.name,)
+    path = resolve_config(source, args.config, *others)
     config = load_config(path, parse_overrides(args.cfg_options))
     for key in ("model", "test_dataloader"):
         if config.get(key) is None:
