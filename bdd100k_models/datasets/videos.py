@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from mmdet.datasets.base_video_dataset import BaseVideoDataset
 from mmengine.dataset import BaseDataset, force_full_init
-from mmengine.registry import DATASETS
+from mmengine.dist import get_dist_info
+from mmengine.registry import DATA_SAMPLERS, DATASETS
 from pycocotools import mask as coco_mask
+from torch.utils.data import Sampler
 
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.detection import instances_of_frame
@@ -198,7 +200,7 @@ class _LabelsInAnyForm(BaseDataset):  # type: ignore[misc]
 class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[misc]
     """Whole videos, frame by frame, for mmengine's test loop; ``ann_file`` is a folder of JSON files, one a video.
 
-    Use it with mmdet's ``TrackImgSampler``, which gives each process whole videos.
+    Use it with :class:`VideoSampler`, which gives each process whole videos.
 
     Args:
         task: ``mot`` or ``mots``: whose classes.
@@ -236,6 +238,29 @@ class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[m
     def filter_data(self) -> list[dict[str, Any]]:
         """Keep every frame: a tracker sees all of a video."""
         return list(self.data_list)
+
+
+@DATA_SAMPLERS.register_module()
+class VideoSampler(Sampler[tuple[int, int]]):
+    """Deals whole videos out to the processes, which get their frames in order; of fewer videos some get none.
+
+    Args:
+        dataset: A :class:`BDD100KVideoDataset`.
+        seed: The run's seed; nothing is random.
+    """
+
+    def __init__(self, dataset: BaseVideoDataset, seed: int | None = None) -> None:
+        rank, processes = get_dist_info()
+        videos = range(rank, len(dataset), processes)
+        self.places = [(video, frame) for video in videos for frame in range(dataset.get_len_per_video(video))]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield the number of a video and of a frame in it."""
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        """Return how many frames this process has."""
+        return len(self.places)
 
 
 @DATASETS.register_module()
