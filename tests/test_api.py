@@ -119,7 +119,7 @@ def test_masks_of_objects(task: str) -> None:
     }
     if task == "mots":
         common = {key: value[:4] if isinstance(value, list) else value for key, value in common.items()}
-        record: Any = MaskTrackRecord(**common, ids=[7, 3, 9, 0])
+        record: Any = MaskTrackRecord(**common, ids=[7, 3, 9, 1])
     else:
         record = InstanceRecord(**common)
     result = to_result(record, TASKS[task], "a.jpg", SIZE, "v", 4)
@@ -129,7 +129,7 @@ def test_masks_of_objects(task: str) -> None:
     for place, label in enumerate(labels[:4], 1):
         np.testing.assert_array_equal(decoded(label), ids == place)
     if task == "mots":
-        assert isinstance(result, MaskTracks) and [label.id for label in labels] == ["8", "4", "10", "1"]
+        assert isinstance(result, MaskTracks) and [label.id for label in labels] == ["7", "3", "9", "1"]
         assert (result.frame().videoName, result.frame().frameIndex) == ("v", 4)
         kept = select(record, TASKS[task], 0.65, frozenset([2]))
         assert kept.ids == [3, 9] and kept.masks == record.masks[1:3]

@@ -155,7 +155,7 @@ def test_a_killed_run_goes_on(
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    shard = tmp_path / ".unfinished/rank000.jsonl"
+    shard = tmp_path / ".unfinished/attempt000000-rank000.jsonl"
     deadline = time.monotonic() + 120
     while not (shard.exists() and shard.read_bytes().count(b"\n") >= 2):
         assert time.monotonic() < deadline
@@ -246,7 +246,7 @@ def test_bad_images_are_named_and_the_run_finishes(checkpoint: Path, tmp_path: P
     mended = ("cut.jpg", "zero.jpg", "text.jpg")
     for name in mended:
         shutil.copy(tmp_path / "images/good.jpg", tmp_path / "images" / name)
-    shard = out / ".unfinished/rank000.jsonl"
+    shard = out / ".unfinished/attempt000000-rank000.jsonl"
     (small,) = [image for image in (tmp_path / "images").iterdir() if image.name == "small.jpg"]
     small.write_bytes(b"")  # was done before, so it is not looked at again
     assert shard.is_file()
@@ -420,7 +420,7 @@ def test_a_full_disk_keeps_what_was_written(reference: Path, checkpoint: Path, d
     try:
         done = run(*command(checkpoint, data_root, disk / "out"))
         assert_one_line(done, "disk is full")
-        kept = (disk / "out/.unfinished/rank000.jsonl").read_bytes().count(b"\n")
+        kept = (disk / "out/.unfinished/attempt000000-rank000.jsonl").read_bytes().count(b"\n")
         assert 0 < kept < COUNT
         subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
         assert run(*command(checkpoint, data_root, disk / "out", "--resume")).returncode == 0

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate_videos
 from bdd100k_models.engine.motion import TRACKERS, MotionTracking
 from bdd100k_models.errors import InputError
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.tasks import TASKS
+from conftest import ROOT
 from det_model import MODEL, TWO_PROCESSES, environment, make_checkpoint, run
 from evaluation_support import same_as_official
 
@@ -103,15 +107,41 @@ def test_a_missing_frame_is_an_empty_one_and_is_named(root: Path, flags: list[st
     assert frames[0]["labels"] == [] and len(frames) == FRAMES
 
 
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_frames_of_two_sizes_are_followed(root: Path, flags: list[str | Path], tmp_path: Path, tracker: str) -> None:
+    video = sorted((root / "images/track/val").iterdir())[0]
+    shutil.copytree(video, tmp_path / "drives/v")
+    names = sorted(path.name for path in video.iterdir())
+    sizes = [(640, 360), (300, 200), (640, 360), (640, 360)]
+    small = cv2.resize(cv2.imread(str(video / names[1])), sizes[1])
+    cv2.imwrite(str(tmp_path / "drives/v" / names[1]), small)
+    words = ["test", "mot", MODEL, "--tracker", tracker, "--checkpoint", flags[-1], "--images", tmp_path / "drives"]
+    assert main([*map(str, [*words, "--format-dir", tmp_path / "out", "--device", "cpu"])]) == 0
+    frames = json.loads((tmp_path / "out/box_track/v.json").read_text())
+    assert [frame["name"] for frame in frames] == names and all(frame["labels"] for frame in frames[:2])
+    for frame, (width, height) in zip(frames, sizes, strict=True):
+        assert all(label["box2d"]["x2"] <= width and label["box2d"]["y2"] <= height for label in frame["labels"])
+
+
+def test_boxes_of_an_instance_model_are_followed_too(root: Path, tmp_path: Path) -> None:
+    words = ["test", "mot", "mask_rcnn_mini_ins_seg_synthetic", "--tracker", "ocsort", "--device", "cpu"]
+    video = sorted((root / "images/track/val").iterdir())[0]
+    assert main([*map(str, [*words, "--images", video, "--format-dir", tmp_path])]) == 0
+    assert len(json.loads((tmp_path / f"box_track/{video.name}.json").read_text())) == FRAMES
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["test", "det", MODEL, "--tracker", "bytetrack"], "--tracker is for mot and mots"),
         (["test", "mot", MODEL], "no such model or config of mot"),
+        (["test", "mot", ROOT / f"det/configs/mini/{MODEL}.py"], "the model does not track what it finds"),
+        (["test", "mot", "atss", "--tracker", "ocsort"], "no such model or config of det or ins_seg"),
+        (["test", "mots", MODEL, "--tracker", "ocsort"], "no such model or config of ins_seg"),
         (["test", "mot", MODEL, "--tracker", "ocsort", "--batch-size", "2"], "--batch-size 2"),
     ],
 )
-def test_what_cannot_work_is_one_line(root: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_what_cannot_work_is_one_line(root: Path, tmp_path: Path, arguments: list[str | Path], message: str) -> None:
     done = run(*arguments, "--data-root", root, "--format-dir", tmp_path / "out")
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
@@ -142,10 +172,10 @@ class Detector(torch.nn.Module):
         return data_samples
 
 
-def frame(path: str) -> Any:
+def frame(video: str, position: int) -> Any:
     from mmdet.structures import DetDataSample
 
-    return DetDataSample(metainfo={"img_path": path})
+    return DetDataSample(metainfo={"video_id": video, "frame_id": position})
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)
@@ -157,7 +187,7 @@ def test_ids_follow_boxes_and_begin_anew_with_a_video(tracker: str) -> None:
             boxes = torch.tensor(
                 [[10.0 + 3 * step, 10, 60 + 3 * step, 60, 2], [300, 300, 380 - step, 380, 2], [50, 50, 90, 90, 9]]
             )
-            sample = frame(f"{video}/{step}.jpg")
+            sample = frame(video, step)
             (track,) = model(boxes[None], [sample])
             found = track[0].pred_track_instances
             order = found.bboxes[:, 0].argsort()
@@ -165,6 +195,24 @@ def test_ids_follow_boxes_and_begin_anew_with_a_video(tracker: str) -> None:
             assert (found.labels == 2).all()
     assert seen["a"] == seen["b"]
     assert seen["a"][0] == seen["a"][-1] and len(set(seen["a"][0])) == 2
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_frames_that_could_not_be_read_age_the_tracks(tracker: str) -> None:
+    """A track lives as long after thirty such frames as after thirty that show nothing."""
+    boxes = torch.tensor([[10.0, 10, 60, 60, 2], [300, 300, 380, 380, 2]])
+    kept = []
+    for gap in (29, 30):
+        model = MotionTracking(Detector(), tracker)
+        ids = []
+        # the second object keeps the tracker from being empty, and is the only one that is seen after the gap too
+        for position, shown in ((7, boxes), (8, boxes), (8 + gap, boxes[1:]), (9 + gap, boxes)):
+            (track,) = model(shown[None], [frame("v", position)])
+            found = track[0].pred_track_instances
+            ids.append(dict(zip(found.bboxes[:, 0].tolist(), found.instances_id.tolist(), strict=True)))
+        assert ids[0].keys() == {10.0, 300.0}
+        kept.append(ids[3][10.0] == ids[0][10.0])
+    assert kept == [True, False]
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)
@@ -178,7 +226,7 @@ def test_masks_stay_with_their_boxes_and_the_past_is_forgotten(tracker: str) -> 
         rows = torch.cat([corners, corners + 40, torch.full((6, 1), 2.0)], 1)[shown].float()
         rows = torch.cat([rows, rows[:1]])  # two that are equal
         found, plain = (
-            model(rows[None], [frame(f"v/{step}.jpg")])[0][0].pred_track_instances for model in (with_masks, without)
+            model(rows[None], [frame("v", step)])[0][0].pred_track_instances for model in (with_masks, without)
         )
         assert torch.equal(found.instances_id, plain.instances_id) and torch.equal(found.bboxes, plain.bboxes)
         assert found.masks.shape == (len(found), 24, 32)
@@ -196,11 +244,11 @@ def test_boxes_of_the_sample_video_are_linked_again(samples: Path, tmp_path: Pat
     truth, again = samples / "labels/box_track_20/val", tmp_path / "box_track"
     frames = json.loads(published.read_text())
     model, names = MotionTracking(Detector(), tracker), TASKS["mot"].categories
-    for content in frames:
+    for place, content in enumerate(frames):
         rows = [
             [*label["box2d"].values(), names.index(label["category"]), label["score"]] for label in content["labels"]
         ]
-        (track,) = model(torch.tensor(rows)[None], [frame(f"video/{content['name']}")])
+        (track,) = model(torch.tensor(rows)[None], [frame("video", place)])
         found = track[0].pred_track_instances
         columns = (found.instances_id, found.labels, found.scores, found.bboxes)
         content["labels"] = [
@@ -220,5 +268,5 @@ def test_an_unknown_tracker_and_empty_frames() -> None:
         MotionTracking(Detector(), "sort")
     model = MotionTracking(Detector(), "bytetrack")
     for step in range(3):
-        (track,) = model(torch.zeros(1, 0, 5), [frame(f"a/{step}.jpg")])
+        (track,) = model(torch.zeros(1, 0, 5), [frame("a", step)])
         assert len(track[0].pred_track_instances) == 0

@@ -294,11 +294,17 @@ def test_the_memory_of_a_video_does_not_grow():
     assert len(set(sizes)) == 1
 
 
-def test_frames_of_two_sizes_are_refused():
-    model = small_model()
-    run(model, make_frame(0))
-    with pytest.raises(ImageError, match=r"^1\.jpg: has another size"):
+def test_frames_of_two_sizes_are_refused_and_cost_no_other():
+    model, spared = small_model(), small_model()
+    for each in (model, spared):
+        run(each, make_frame(0))
+    with pytest.raises(ImageError, match=r"^1\.jpg: 128x128 pixels, but the first frame of its video has 128x96"):
         run(model, make_frame(1, (128, 128)))
+    alike = make_frame(2)  # to the network, which it reaches scaled
+    alike["data_samples"][0][0].set_metainfo({"ori_shape": (48, 64), "scale_factor": (2.0, 2.0)})
+    with pytest.raises(ImageError, match="64x48 pixels"):
+        run(model, alike)
+    assert same(run(model, make_frame(3)), run(spared, make_frame(3)))
 
 
 def test_what_is_seen_first_begins_a_video_whatever_its_index():

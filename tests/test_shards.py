@@ -50,9 +50,8 @@ def test_a_cut_shard_loses_only_what_was_cut(tmp_path_factory: pytest.TempPathFa
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
     kept = whole[:cut].count(b"\n")
-    assert shards.done() == set(range(kept))
-    shards.repair()
-    with shards.writer(1) as writer:
+    assert shards.done().keys() == set(range(kept))
+    with shards.writer(1, shards.next_attempt()) as writer:
         for index in range(kept, 12):
             writer.append(index, record(index))
     assert collect(shards)[0] == [(f"{index}.jpg", record(index)) for index in range(12)]
@@ -65,12 +64,35 @@ def test_a_failed_image_is_done_again(tmp_path: Path, ranks: tuple[int, int]) ->
     with shards.writer(ranks[0]) as writer:
         writer.append(0, record(0), Problem(name="0.jpg", message="grey", predicted=True))
         writer.append(1, DetectionRecord([], [], []), Problem(name="1.jpg", message="no such file"))
-    assert shards.done() == {0}
-    with shards.writer(ranks[1]) as writer:
+    assert shards.done() == {0: 0}
+    with shards.writer(ranks[1], shards.next_attempt()) as writer:
         writer.append(1, record(1))
     results, problems = collect(shards)
     assert results[1] == ("1.jpg", record(1))
     assert [problem.name for problem in problems] == ["0.jpg"]
+
+
+def test_what_the_newest_attempt_wrote_counts_whoever_wrote_it(tmp_path: Path) -> None:
+    shards = Shards(tmp_path, 3)
+    shards.start(IDENTITY)
+    with shards.writer(1, shards.next_attempt()) as writer:
+        for index in range(3):
+            problem = Problem(name="1.jpg", message="no such file") if index == 1 else None
+            writer.append(index, record(index), problem)
+    for attempt in range(1, 12):  # more than a digit can count
+        assert shards.next_attempt() == attempt
+        with shards.writer(0, attempt) as writer:
+            for index in range(3):
+                writer.append(index, record(index + attempt))
+    assert shards.done() == dict.fromkeys(range(3), 11)
+    results, problems = collect(shards)
+    assert results == [(f"{index}.jpg", record(index + 11)) for index in range(3)] and problems == []
+    # an image that can be read no longer is to be done again, and is not lost meanwhile
+    with shards.writer(2, shards.next_attempt()) as writer:
+        writer.append(2, record(0), Problem(name="2.jpg", message="no such file"))
+    assert shards.done() == {0: 11, 1: 11}
+    results, problems = collect(shards)
+    assert [name for name, _ in results] == ["0.jpg", "1.jpg", "2.jpg"] and [p.name for p in problems] == ["2.jpg"]
 
 
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
@@ -90,7 +112,7 @@ def test_a_new_start_forgets_and_an_identity_is_kept(tmp_path: Path) -> None:
         writer.append(0, record(0))
     assert shards.identity() == IDENTITY
     shards.start(IDENTITY)
-    assert shards.done() == set()
+    assert shards.done() == {} and shards.next_attempt() == 0
     shards.remove()
     assert shards.identity() is None
 
@@ -106,6 +128,6 @@ def test_identities_name_what_differs() -> None:
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     shards = Shards(tmp_path, 1)
     shards.start(IDENTITY)
-    (shards.folder / "rank000.jsonl").symlink_to("/dev/full")
+    (shards.folder / "attempt000000-rank000.jsonl").symlink_to("/dev/full")
     with shards.writer(0) as writer, pytest.raises(OutputError, match=r"disk is full.*--resume"):
         writer.append(0, record(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,18 +14,26 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
 
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets.images import ImageItem, ImageSet
 from bdd100k_models.datasets.synth import generate_videos
-from bdd100k_models.datasets.video_images import frames_by_video, videos_of_folder, videos_of_labels, videos_of_split
+from bdd100k_models.datasets.video_images import (
+    frames_by_video,
+    refuse_among_videos,
+    videos_of_folder,
+    videos_of_labels,
+    videos_of_split,
+)
 from bdd100k_models.datasets.videos import read_videos
-from bdd100k_models.engine.sharing import share_work
-from bdd100k_models.errors import InputError, LabelError, MissingFileError
+from bdd100k_models.engine.sharing import leave_out_torn, share_work
+from bdd100k_models.errors import ConfigError, InputError, LabelError, MissingFileError
 from bdd100k_models.formats.bitmask import read_bitmask, write_bitmask
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.rle import decode
 from bdd100k_models.formats.scalabel import Frame, Label, load_frames
+from bdd100k_models.inference.convert import to_result
 from bdd100k_models.tasks import TASKS
 
 # ------------------------------------------------------------------------------------------------------- the frames
@@ -116,10 +125,18 @@ def test_a_video_is_never_divided_and_none_is_lost(lengths: list[int], ranks: in
         videos = list(dict.fromkeys(images.items[index].video for index in share))
         found += [int(video) for video in videos]
         assert share == [i for v in videos for i in range(starts[int(v)], starts[int(v) + 1])]
+        assert share == sorted(share)  # results may depend on the order of videos
     assert sorted(found) == sorted(expected)
     # no process has more than the least busy one, but for the last video it took
     sizes = [len(share) for share in frames]
     assert max(sizes) - min(sizes) <= max(lengths)
+
+
+def test_a_video_of_several_attempts_is_run_again() -> None:
+    images = image_set([2, 3, 2])
+    assert leave_out_torn(images, {0: 0, 1: 0, 2: 1, 3: 1, 4: 0, 6: 1}) == {0, 1, 6}
+    stills = ImageSet(tuple(ImageItem(str(i), Path()) for i in range(3)), None, None, "")
+    assert leave_out_torn(stills, {0: 0, 2: 1}) == {0, 2}
 
 
 def test_frames_of_videos_do_not_go_in_batches() -> None:
@@ -184,12 +201,88 @@ def test_frames_are_called_as_the_labels_call_them(tmp_path: Path) -> None:
         (tmp_path / "own" / "a" / name).touch()
     assert [item.frame_index for item in videos_of_folder(tmp_path / "own").items] == [0, 1]
     write_bitmask(tmp_path / "masks" / "a" / "00000168.png", nothing, nothing)  # before the others by name
-    assert [item.frame_index for item in videos_of_labels(tmp_path / "masks", tmp_path).items] == [167, 165, 166]
+    for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
+        with pytest.raises(LabelError, match=r"video a: frameIndex 165 of a-0000166\.jpg comes after 167"):
+            read(tmp_path / "masks", tmp_path)
     (tmp_path / "masks" / "a" / "00000168.png").unlink()
     write_bitmask(tmp_path / "masks" / "a" / "frame.png", nothing, nothing)
     for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
         with pytest.raises(LabelError, match=r"frame\.png: the name does not tell which frame"):
             read(tmp_path / "masks", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "indices", "gap"),
+    [
+        (["v-0000003.jpg", "v-0000004.jpg", "v-0000006.jpg"], [2, 3, 5], ("v-0000004.jpg", "v-0000006.jpg")),
+        (["1.png", "2.png", "3.png", "9.png", "10.png", "13.png"], [0, 1, 2, 8, 9, 12], ("3.png", "9.png")),
+        (["a0.jpg", "a5.jpg", "a10.jpg"], [0, 1, 2], None),  # each fifth frame
+        (["a0.jpg", "a5.jpg", "a15.jpg", "a20.jpg"], [0, 1, 3, 4], ("a5.jpg", "a15.jpg")),
+        (["a1000.jpg", "a1033.jpg", "a1066.jpg", "a1100.jpg"], [0, 1, 2, 3], None),  # thousandths of a second
+        (["3.jpg", "11.jpg", "12.jpg", "40.jpg", "91.jpg"], [0, 1, 2, 3, 4], None),
+        (["night-2.jpg", "night-3.jpg", "night-5.jpg", "noon-6.jpg"], [1, 2, 3, 4], None),
+        (["a1.jpg", "a2.jpg", "last.jpg"], [0, 1, 2], None),
+        (["1.jpg", "1.png", "3.jpg"], [0, 1, 2], None),
+        (["7.jpg"], [0], None),
+    ],
+)
+def test_a_missing_picture_leaves_the_numbers_of_the_others(
+    tmp_path: Path, names: list[str], indices: list[int], gap: tuple[str, str] | None
+) -> None:
+    for name in names:
+        (tmp_path / "v").mkdir(exist_ok=True)
+        (tmp_path / "v" / name).touch()
+    images = videos_of_folder(tmp_path)
+    found = {item.path.name: item for item in images.items}
+    assert sorted(item.frame_index for item in images.items) == indices
+    if gap is None:
+        assert images.remarks == ()
+    else:
+        (remark,) = images.remarks
+        assert str(tmp_path / "v") in remark and f"first between {gap[0]} and {gap[1]}" in remark
+        assert [found[name].frame_index for name in names] == indices
+        assert [found[name].position for name in names] == [index - indices[0] for index in indices]
+
+
+def test_a_video_is_called_as_its_folder_however_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "drive/.notes").mkdir(parents=True)
+    (tmp_path / "drive/1.jpg").touch()
+    monkeypatch.chdir(tmp_path / "drive/.notes")
+    (tmp_path / "linked").symlink_to(tmp_path / "drive")
+    for name, video in (("..", "drive"), ("../../drive", "drive"), (str(tmp_path / "linked"), "linked")):
+        assert [item.name for item in videos_of_folder(Path(name)).items] == [f"{video}/1.jpg"]
+
+
+def test_results_are_not_written_among_the_videos(tmp_path: Path) -> None:
+    for name in ("many/a/1.jpg", "one/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    many, one = tmp_path / "many", tmp_path / "one"
+    for folder, place in (
+        (many, "many"),
+        (many, "many/out"),
+        (many, "many/new/out"),
+        (many, "one/../many/out"),
+        (one, "one/out"),
+    ):
+        with pytest.raises(InputError, match=r"a later run would take it for a video.*--format-dir"):
+            refuse_among_videos(videos_of_folder(folder), folder, tmp_path / place, "--format-dir")
+    for folder, place in ((many, "out"), (many, "many/a/out"), (many, "many/.out"), (one, "many/out")):
+        refuse_among_videos(videos_of_folder(folder), folder, tmp_path / place, "--format-dir")
+
+
+def test_a_video_without_frames_is_named(tmp_path: Path) -> None:
+    nothing = np.zeros((2, 2), np.uint8)
+    write_bitmask(tmp_path / "masks" / "a" / "a-0000001.png", nothing, nothing)
+    (tmp_path / "masks" / "b").mkdir()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.json").write_text(json.dumps([{"name": "a-1.jpg", "videoName": "a", "frameIndex": 0}]))
+    (tmp_path / "labels" / "b.json").write_text("[]")
+    for read in (videos_of_labels, partial(read_videos, classes=TASKS["mots"].categories)):
+        with pytest.raises(LabelError, match=r"masks/b: holds no frames"):
+            read(tmp_path / "masks", tmp_path)
+        with pytest.raises(LabelError, match=r"labels/b\.json: holds no frames"):
+            read(tmp_path / "labels", tmp_path)
 
 
 def test_results_of_other_videos_are_not_mixed_with_those_to_be_scored(tmp_path: Path) -> None:
@@ -213,7 +306,7 @@ def test_masks_do_not_overlap_and_ids_count_from_one(tmp_path: Path) -> None:
     masks[2, 3, 3] = True  # hidden by both others
     segments = get_format(TASKS["mots"])
     record = segments.encode(tracks(np.zeros((3, 4)), [0.9, 0.8, 0.1], [1, 7, 0], [300, 0, 4], masks))
-    assert record.ids == [0, 300] and record.classes == [7, 1]
+    assert record.ids == [1, 301] and record.classes == [7, 1]
     segments.save_image("v/v-0000001.jpg", record, tmp_path)
     bitmask = read_bitmask(tmp_path / "seg_track/v/v-0000001.png")
     np.testing.assert_array_equal(bitmask.ids, np.where(masks[0], 301, 1))
@@ -221,7 +314,25 @@ def test_masks_do_not_overlap_and_ids_count_from_one(tmp_path: Path) -> None:
     assert segments.write([("v/v-0000001.jpg", record)], tmp_path) == 2
     (written,) = load_frames(tmp_path / "seg_track_json/v.json")
     assert [label.id for label in written.labels] == ["1", "301"]
+    # pictures of results show the ids of the files
+    result = to_result(record, TASKS["mots"], "v-0000001.jpg", (6, 8), "v", 0)
+    assert result.ids.tolist() == [1, 301]
+    assert [label.id for label in result.frame().labels] == ["1", "301"]
     np.testing.assert_array_equal(decode(written.labels[1].rle, "x"), masks[0])
+
+
+def test_the_pickle_of_tracks_is_that_of_the_original(tmp_path: Path) -> None:
+    masks = np.zeros((2, 6, 8), bool)
+    masks[0, :3], masks[1, 3:] = True, True
+    segments = get_format(TASKS["mots"])
+    record = segments.encode(tracks([[1, 2, 3, 5], [0, 0, 8, 3]], [0.75, 0.5], [1, 7], [4, 0], masks))
+    segments.write_pickle([("v/a.jpg", record), ("v/b.jpg", segments.empty((6, 8)))], tmp_path / "raw.pkl")
+    first, second = pickle.loads((tmp_path / "raw.pkl").read_bytes())["track_result"]
+    assert second == {} and sorted(first) == [1, 5]
+    assert first[5]["bbox"].tolist() == [1, 2, 3, 5, 0.75] and first[5]["bbox"].dtype == np.float32
+    assert [first[number]["label"] for number in (1, 5)] == [7, 1]
+    for number, mask in ((5, masks[0]), (1, masks[1])):
+        np.testing.assert_array_equal(coco_mask.decode(first[number]["segm"]), mask)
 
 
 def test_an_empty_frame_has_an_empty_bitmask(tmp_path: Path) -> None:
@@ -241,7 +352,16 @@ def test_no_more_masks_than_the_official_tool_can_count() -> None:
     record = get_format(TASKS["mots"]).encode(
         tracks(np.zeros((count, 4)), np.linspace(0, 1, count), np.zeros(count, int), np.arange(count), masks)
     )
-    assert record.ids == list(range(30, 130))
+    assert record.ids == list(range(31, 131))
+
+
+def test_models_that_find_too_little_are_named() -> None:
+    detected = [{"pred_instances": {}, "ori_shape": (6, 8)}]
+    for task in ("mot", "mots"):
+        with pytest.raises(ConfigError, match=r"does not track what it finds.*--tracker"):
+            get_format(TASKS[task]).encode(detected)
+    with pytest.raises(ConfigError, match="without masks"):
+        get_format(TASKS["mots"]).encode(tracks([[1, 2, 3, 5]], [0.75], [0], [0]))
 
 
 def test_the_output_that_fits_the_labels(root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _PROBLEMS_SHOWN = 10
 
-#: With ``--tracker``: the task whose models find what is followed.
-_MODELS_OF = {"mot": "det", "mots": "ins_seg"}
+#: With ``--tracker``: the tasks whose models find what is followed.
+_MODELS_OF: Mapping[str, Sequence[str]] = {"mot": ("det", "ins_seg"), "mots": ("ins_seg",)}
 
 _EXAMPLES = """\
 examples:
@@ -87,7 +87,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tracker",
         choices=("bytetrack", "ocsort"),
-        help="follow what CONFIG_OR_NAME, a model of det (for mot) or ins_seg (for mots), finds by how it moves",
+        help="follow what CONFIG_OR_NAME, a model of ins_seg (for mot or mots) or det (for mot), finds by how it moves",
     )
 
 
@@ -181,7 +181,8 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
     from bdd100k_models.engine.config import load_config, parse_overrides, use_views
     from bdd100k_models.zoo.records import resolve_config
 
-    path = resolve_config(_MODELS_OF[task.name] if args.tracker else task.name, args.config)
+    source, *others = _MODELS_OF[task.name] if args.tracker else (task.name,)
+    path = resolve_config(source, args.config, *others)
     config = load_config(path, parse_overrides(args.cfg_options))
     for key in ("model", "test_dataloader"):
         if config.get(key) is None:
@@ -201,14 +202,21 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
 
 
 def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> Outcome | None:
+    from bdd100k_models.datasets.video_images import refuse_among_videos
     from bdd100k_models.engine import distributed
     from bdd100k_models.engine.test import TestOptions, format_of, run_test
     from bdd100k_models.engine.weights import find_weights
 
     images = _choose_images(task, args, config)
+    if distributed.rank() == 0:
+        _print_some([f"warning: {remark}" for remark in images.remarks])
     if args.eval is not None:
         check_labels(task, images)
     out_dir = args.format_dir or Path("work_dirs") / path.stem
+    if args.images is not None and task.videos:
+        refuse_among_videos(images, args.images, out_dir, "--format-dir")
+        if args.show_dir is not None:
+            refuse_among_videos(images, args.images, args.show_dir, "--show-dir")
     result_format = format_of(task, config, args.outputs)
     if args.eval is not None:
         assert images.label_file is not None
@@ -294,12 +302,17 @@ def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> Imag
     return images_of_split(task, root, args.split or "val")
 
 
+def _print_some(lines: Sequence[str]) -> None:
+    """Print lines on standard error; of many the first, and how many more there are."""
+    for line in lines[:_PROBLEMS_SHOWN]:
+        print(line, file=sys.stderr)
+    if len(lines) > _PROBLEMS_SHOWN:
+        print(f"... and {len(lines) - _PROBLEMS_SHOWN} more", file=sys.stderr)
+
+
 def _print_report(report: TestReport, out_dir: Path) -> None:
-    for problem in report.problems[:_PROBLEMS_SHOWN]:
-        kind = "warning" if problem.predicted else "error"
-        print(f"{kind}: {problem.name}: {problem.message}", file=sys.stderr)
-    if len(report.problems) > _PROBLEMS_SHOWN:
-        print(f"... and {len(report.problems) - _PROBLEMS_SHOWN} more", file=sys.stderr)
+    kinds = {True: "warning", False: "error"}
+    _print_some([f"{kinds[problem.predicted]}: {problem.name}: {problem.message}" for problem in report.problems])
     speed = f", {report.processed / report.seconds:.2f} images/s" if report.processed and report.seconds else ""
     line = f"{report.images} images, {report.labels} labels{speed}: {report.result}"
     if report.problems:

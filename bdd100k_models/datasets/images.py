@@ -32,7 +32,7 @@ class ImageItem:
         name: Its name in the output; of a frame of a video, below the video's name.
         path: Its file.
         video: The video it is a frame of, if any.
-        position: Its place in the video, from 0.
+        position: Its place in the video, from 0; frames that are missing have theirs.
         frame_index: What files of labels and results call it (``frameIndex``): the place in the video as it was filmed.
     """
 
@@ -52,12 +52,14 @@ class ImageSet:
         label_file: Where their labels are, if anywhere.
         expected_size: (height, width) that every image should have, or None where any size is right.
         source: What to call the set in messages.
+        remarks: What is unusual about it, if anything.
     """
 
     items: tuple[ImageItem, ...]
     label_file: Path | None
     expected_size: tuple[int, int] | None
     source: str
+    remarks: tuple[str, ...] = ()
 
 
 def find_data_root(given: str | os.PathLike[str] | None, configured: str | None = None) -> Path:

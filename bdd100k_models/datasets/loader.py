@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from mmengine.dataset import Compose
+from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader, Dataset
 
 from bdd100k_models.datasets.images import ImageItem, ImageSet, read_image
@@ -96,8 +97,8 @@ class Preparation:
             "img_shape": pixels.shape[:2],
             "ori_shape": pixels.shape[:2],
         }
-        if item.video is not None:
-            sample |= {"frame_id": item.position, "video_id": item.video}
+        place: dict[str, Any] = {} if item.video is None else {"frame_id": item.position, "video_id": item.video}
+        sample |= place
         if self.in_videos:
             # transforms for videos take lists, here of one frame
             sample = {key: [value] for key, value in sample.items()}
@@ -112,6 +113,8 @@ class Preparation:
         batch.indices.append(index)
         for packed in prepared:
             batch.owners.append(index)
+            if isinstance(packed["data_samples"], BaseDataElement):  # and no list of views
+                packed["data_samples"].set_metainfo(place)
             batch.data["inputs"].append(packed["inputs"])
             batch.data["data_samples"].append(packed["data_samples"])
         if remarks:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from bdd100k_models.datasets.images import ImageItem, ImageSet, find_labels, images_of_folder, split_images
-from bdd100k_models.errors import LabelError, MissingFileError
-from bdd100k_models.formats.folders import files_in, folders_in
+from bdd100k_models.errors import InputError, LabelError, MissingFileError
+from bdd100k_models.formats.folders import files_in, folders_in, holds_folders, label_files
 from bdd100k_models.formats.scalabel import Frame, load_frames
 from bdd100k_models.paths import is_dir
 from bdd100k_models.tasks import IMAGE_SIZE, Task
@@ -32,17 +33,68 @@ def videos_of_split(task: Task, data_root: Path, split: str) -> ImageSet:
 def videos_of_folder(folder: Path, expected_size: tuple[int, int] | None = None) -> ImageSet:
     """Take each sub-folder as a video of its pictures, by name; or the folder itself where it has no sub-folder.
 
+    Where their names count the frames, a missing one leaves the numbers of the others as they are, and is a remark.
+
     Raises:
         MissingFileError: There is no such folder, or no picture in it or in one of its sub-folders.
     """
     if not is_dir(folder):
         raise MissingFileError(f"{folder}: no such folder of images")
     items: list[ImageItem] = []
+    remarks: list[str] = []
     for video in folders_in(folder) or [folder]:
         paths = [item.path for item in images_of_folder(video).items]
-        first = frame_index(paths[0].name) or 0
-        items += _frames(video.name or "video", paths, range(first, first + len(paths)))
-    return ImageSet(tuple(items), None, expected_size, str(folder))
+        indices, gap = _count_frames([path.name for path in paths])
+        name = video.resolve().name if video.name in ("", "..") else video.name
+        items += _frames(name or "video", paths, indices)
+        if gap is not None:
+            remarks.append(
+                f"{video}: frames are missing, first between {gap[0]} and {gap[1]}; the others keep their numbers"
+            )
+    return ImageSet(tuple(items), None, expected_size, str(folder), tuple(remarks))
+
+
+def refuse_among_videos(images: ImageSet, folder: Path, written: Path, flag: str) -> None:
+    """Refuse to write where a later run would take what was written for a video.
+
+    Args:
+        images: The frames of the videos of a folder.
+        folder: That folder.
+        written: The folder of what will be written.
+        flag: What chooses it.
+
+    Raises:
+        InputError: It is the folder of the videos, or below it and in none of them.
+    """
+    root, place = folder.resolve(), written.resolve()
+    videos = {video.resolve() for video in {item.path.parent for item in images.items}}
+    if not place.is_relative_to(root):
+        return
+    first = next(iter(place.relative_to(root).parts), None)
+    if first is None or not (first.startswith(".") or root / first in videos):  # hidden folders are no videos
+        raise InputError(
+            f"{written}: lies in {folder}, where a later run would take it for a video; choose another folder ({flag})"
+        )
+
+
+def _count_frames(names: Sequence[str]) -> tuple[Sequence[int], tuple[str, str] | None]:
+    """Tell which frames of their video files are, and what stands on both sides of the first gap, if there is one.
+
+    Numbers at the ends of the names count the frames where most go up by the same step and the others by a multiple of
+    it; the step may be any, as of a video of which each fifth frame was taken. Other files are just counted.
+    """
+    first = frame_index(names[0]) or 0
+    counted = range(first, first + len(names))
+    parts = [re.fullmatch(r"(.*?)(\d{1,9})\.\w+", name) for name in names]
+    numbers = [int(part[2]) for part in parts if part]
+    if len(numbers) < len(names) or len({part[1] for part in parts if part}) > 1:
+        return counted, None
+    steps = [after - before for before, after in pairwise(numbers)]
+    step = min(steps, default=1)
+    if step < 1 or 2 * steps.count(step) < len(steps) or any(width % step for width in steps):
+        return counted, None
+    gaps = [pair for pair, width in zip(pairwise(names), steps, strict=True) if width > step]
+    return [first + (number - numbers[0]) // step for number in numbers], gaps[0] if gaps else None
 
 
 def videos_of_labels(labels: Path, image_dir: Path) -> ImageSet:
@@ -52,22 +104,55 @@ def videos_of_labels(labels: Path, image_dir: Path) -> ImageSet:
 
     Raises:
         MissingFileError: There is nothing at ``labels``.
-        LabelError: See :func:`frames_by_video`; or the name of a bitmask does not tell which frame it is.
+        LabelError: See :func:`frames_by_video`, :func:`frames_in` and :func:`bitmasks_in`; or the name of a bitmask
+            does not tell which frame it is.
     """
-    items: list[ImageItem] = []
-    if folders := folders_in(labels) if is_dir(labels) else []:
-        for folder in folders:
-            files = files_in(folder, ".png")
-            paths = [image_dir / folder.name / file.with_suffix(".jpg").name for file in files]
-            items += _frames(folder.name, paths, map(frame_index_of, files))
+    frames: Iterable[Frame]
+    if holds_folders(labels):
+        frames = (
+            Frame(file.with_suffix(".jpg").name, videoName=video, frameIndex=frame_index_of(file))
+            for video, files in bitmasks_in(labels)
+            for file in files
+        )
     else:
-        for video, frames in frames_by_video(load_frames(labels), str(labels)).items():
-            # labels name frames with or without their video's folder
-            paths = [image_dir / video / Path(frame.name).name for frame in frames]
-            items += _frames(video, paths, (frame.frameIndex or 0 for frame in frames))
-    if not items:
-        raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
+        frames = frames_in(labels)
+    items: list[ImageItem] = []
+    for video, known in frames_by_video(frames, str(labels)).items():
+        # labels name frames with or without their video's folder
+        paths = [image_dir / video / Path(frame.name).name for frame in known]
+        items += _frames(video, paths, [frame.frameIndex or 0 for frame in known])
     return ImageSet(tuple(items), labels, IMAGE_SIZE, str(labels))
+
+
+def frames_in(labels: Path) -> Iterator[Frame]:
+    """Read the frames of labels in JSON, a file of one video or several, or a folder of such files.
+
+    Raises:
+        MissingFileError: There is nothing at ``labels``.
+        LabelError: A file breaks its format, or holds no frames.
+    """
+    for file in label_files(labels):
+        frames = load_frames(file)
+        if not frames:
+            raise _no_frames(file)
+        yield from frames
+
+
+def bitmasks_in(labels: Path) -> Iterator[tuple[str, list[Path]]]:
+    """List the bitmasks of each video, by name, in a folder of the videos' folders.
+
+    Raises:
+        LabelError: A video has none.
+    """
+    for folder in folders_in(labels):
+        files = files_in(folder, ".png")
+        if not files:
+            raise _no_frames(folder)
+        yield folder.name, files
+
+
+def _no_frames(path: Path) -> LabelError:
+    return LabelError(f"{path}: holds no frames; check that these are the labels of the split")
 
 
 def frames_by_video(frames: Iterable[Frame], where: str) -> Mapping[str, list[Frame]]:
@@ -99,7 +184,7 @@ def _check_order(before: Frame, frame: Frame, where: str) -> None:
     if frame.frameIndex <= before.frameIndex:
         raise LabelError(
             f"{where}: video {frame.videoName}: frameIndex {frame.frameIndex} of {frame.name} comes after "
-            f"{before.frameIndex}; sort the frames"
+            f"{before.frameIndex}; sort the frames, bitmasks by name"
         )
     if frame.frameIndex != before.frameIndex + 1:
         raise LabelError(
@@ -142,8 +227,8 @@ def frame_index_of(bitmask: Path) -> int:
     return number - 1
 
 
-def _frames(video: str, paths: Iterable[Path], indices: Iterable[int]) -> list[ImageItem]:
-    places = zip(paths, indices, strict=True)
+def _frames(video: str, paths: Sequence[Path], indices: Sequence[int]) -> list[ImageItem]:
     return [
-        ImageItem(f"{video}/{path.name}", path, video, position, index) for position, (path, index) in enumerate(places)
+        ImageItem(f"{video}/{path.name}", path, video, index - indices[0], index)
+        for path, index in zip(paths, indices, strict=True)
     ]

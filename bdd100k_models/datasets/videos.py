@@ -9,20 +9,22 @@ from typing import Any
 import numpy as np
 from mmdet.datasets.base_video_dataset import BaseVideoDataset
 from mmengine.dataset import BaseDataset, force_full_init
-from mmengine.registry import DATASETS
+from mmengine.dist import get_dist_info
+from mmengine.registry import DATA_SAMPLERS, DATASETS
 from pycocotools import mask as coco_mask
+from torch.utils.data import Sampler
 
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.detection import instances_of_frame
 from bdd100k_models.datasets.images import find_labels_in_any_form
 from bdd100k_models.datasets.segments import check_size
-from bdd100k_models.datasets.video_images import frame_index_of, frames_by_video
+from bdd100k_models.datasets.video_images import bitmasks_in, frame_index_of, frames_by_video, frames_in
 from bdd100k_models.errors import ConfigError, LabelError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
-from bdd100k_models.formats.folders import files_in, folders_in
+from bdd100k_models.formats.folders import files_in, holds_folders
 from bdd100k_models.formats.rle import decode_runs, encode_labels
-from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label, load_frames
+from bdd100k_models.formats.scalabel import Box2D, Frame, ImageSize, Label
 from bdd100k_models.paths import is_dir
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS, get_task
 
@@ -48,14 +50,14 @@ def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
 
     Raises:
         MissingFileError: There are no labels.
-        LabelError: They hold no frames, name an unknown category, or break the order of frames or tracks
-            (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`); or the name of a bitmask does not tell
-            which frame it is.
+        LabelError: A file or a folder of bitmasks holds no frames; they name an unknown category, or break the order of
+            frames or tracks (see :func:`~bdd100k_models.datasets.video_images.frames_by_video`); or the name of a
+            bitmask does not tell which frame it is.
     """
     label_of = {name: index for index, name in enumerate(classes)}
     videos: list[list[Record]] = []
     count = 0
-    source = _bitmask_videos(labels) if _has_folders(labels) else load_frames(labels)
+    source = _bitmask_videos(labels) if holds_folders(labels) else frames_in(labels)
     for name, frames in frames_by_video(source, str(labels)).items():
         numbers: dict[str, int] = {}
         records = []
@@ -68,8 +70,6 @@ def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
             records.append(record | {"frame_index": frame.frameIndex})
             count += 1
         videos.append(records)
-    if not videos:
-        raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
     return videos
 
 
@@ -104,19 +104,14 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     return videos
 
 
-def _has_folders(labels: Path) -> bool:
-    return is_dir(labels) and bool(folders_in(labels))
-
-
 def _has_bitmasks(labels: Path) -> bool:
     return is_dir(labels) and bool(files_in(labels, ".png"))
 
 
 def _bitmask_videos(labels: Path) -> Iterator[Frame]:
-    for folder in folders_in(labels):
-        files = files_in(folder, ".png")
+    for video, files in bitmasks_in(labels):
         for path, frame in zip(files, _bitmask_frames(files), strict=True):
-            frame.videoName, frame.frameIndex = folder.name, frame_index_of(path)
+            frame.videoName, frame.frameIndex = video, frame_index_of(path)
             yield frame
 
 
@@ -205,7 +200,7 @@ class _LabelsInAnyForm(BaseDataset):  # type: ignore[misc]
 class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[misc]
     """Whole videos, frame by frame, for mmengine's test loop; ``ann_file`` is a folder of JSON files, one a video.
 
-    Use it with mmdet's ``TrackImgSampler``, which gives each process whole videos.
+    Use it with :class:`VideoSampler`, which gives each process whole videos.
 
     Args:
         task: ``mot`` or ``mots``: whose classes.
@@ -243,6 +238,29 @@ class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[m
     def filter_data(self) -> list[dict[str, Any]]:
         """Keep every frame: a tracker sees all of a video."""
         return list(self.data_list)
+
+
+@DATA_SAMPLERS.register_module()
+class VideoSampler(Sampler[tuple[int, int]]):
+    """Deals whole videos out to the processes, which get their frames in order; of fewer videos some get none.
+
+    Args:
+        dataset: A :class:`BDD100KVideoDataset`.
+        seed: The run's seed; nothing is random.
+    """
+
+    def __init__(self, dataset: BaseVideoDataset, seed: int | None = None) -> None:
+        rank, processes = get_dist_info()
+        videos = range(rank, len(dataset), processes)
+        self.places = [(video, frame) for video in videos for frame in range(dataset.get_len_per_video(video))]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield the number of a video and of a frame in it."""
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        """Return how many frames this process has."""
+        return len(self.places)
 
 
 @DATASETS.register_module()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,8 +71,8 @@ class MotionTracking(nn.Module):
         self.data_preprocessor: Any = detector.data_preprocessor
         self.tracker: Any = MODELS.build(TRACKERS[tracker])
         self.classes = classes
-        self._video: Path | None = None
-        self._frame = 0
+        self._video: Any = None
+        self._first = self._last = 0
 
     @torch.no_grad()
     def forward(self, inputs: torch.Tensor, data_samples: list[Any], mode: str = "predict") -> list[TrackDataSample]:
@@ -81,7 +80,8 @@ class MotionTracking(nn.Module):
 
         Args:
             inputs: Images (N, 3, H, W), normalised and padded.
-            data_samples: One a frame, with ``img_path``; a frame of another folder begins a new video.
+            data_samples: One a frame, with ``video_id`` and ``frame_id``, its position there, which frames that
+                could not be read have too. Another video, or a position not above the last, begins anew.
             mode: Only ``predict``.
 
         Returns:
@@ -91,19 +91,22 @@ class MotionTracking(nn.Module):
         """
         results = []
         for sample in self.detector(inputs, data_samples, mode=mode):
-            video = Path(sample.img_path).parent
-            self._frame = self._frame + 1 if video == self._video else 0
-            self._video = video
-            sample.set_metainfo({"frame_id": self._frame})
+            sample.set_metainfo({"frame_id": self._position(sample.video_id, sample.frame_id)})
             found = sample.pred_instances
             sample.pred_instances = found[found.labels < self.classes]
             sample.pred_track_instances = self._track(sample)
             results.append(TrackDataSample(video_data_samples=[sample]))
         return results
 
-    def _track(self, sample: Any) -> InstanceData:
-        if self._frame == 0:
+    def _position(self, video: Any, frame: int) -> int:
+        """Return the place of a frame in its video, from the first that was seen; another video begins anew."""
+        if video != self._video or frame <= self._last:
+            self._video, self._first = video, frame
             self.tracker.reset()
+        self._last = frame
+        return frame - self._first
+
+    def _track(self, sample: Any) -> InstanceData:
         found = sample.pred_instances
         # OC-SORT drops masks, and ByteTrack would keep those of all frames
         masks = found.pop("masks", None)

@@ -1,8 +1,8 @@
 """Results on their way to the final file: each rank appends to a shard of its own, one line an image.
 
 A line is a JSON object with the image's index, so a shard needs no order and any number of ranks can share the work,
-now or after a resume. A line that was cut off by a kill or a full disk is dropped when the run goes on. Memory holds
-one offset an image, never a result.
+now or after a resume. Each attempt has shards of its own, and what the newest one wrote counts. A line that was cut off
+by a kill or a full disk is passed over. Memory holds one offset an image, never a result.
 """
 
 from __future__ import annotations
@@ -114,26 +114,21 @@ class Shards:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def done(self) -> set[int]:
-        """Return the indices of the images that need not be done again.
+    def done(self) -> dict[int, int]:
+        """Return the indices of the images that need not be done again, each with the attempt that did it.
 
         Images that could not be read are not among them: their file may have been mended meanwhile.
         """
-        return {entry.index for _, _, entry in self._entries() if _is_done(entry)}
+        newest = {entry.index: (path, _is_done(entry)) for path, _, entry in self._entries()}
+        return {index: _attempt_of(path) for index, (path, is_done) in newest.items() if is_done}
 
-    def repair(self) -> None:
-        """Cut incomplete last lines off all shards; call it from one process while no other writes."""
-        for path in self._paths():
-            with path.open("r+b") as file:
-                keep = 0
-                for line in file:
-                    if line.endswith(b"\n"):
-                        keep += len(line)
-                file.truncate(keep)
+    def next_attempt(self) -> int:
+        """Return the number of a new attempt, above those of all before; ask in one process, before any writes."""
+        return max((_attempt_of(path) + 1 for path in self._paths()), default=0)
 
-    def writer(self, rank: int) -> ShardWriter:
-        """Open the shard of a rank for appending."""
-        return ShardWriter(self.folder / f"rank{rank:03d}.jsonl")
+    def writer(self, rank: int, attempt: int = 0) -> ShardWriter:
+        """Open the shard of a rank in an attempt for appending."""
+        return ShardWriter(self.folder / f"attempt{attempt:06d}-rank{rank:03d}.jsonl")
 
     def records(
         self, record_type: type[Any], names: Sequence[str], problems: list[Problem]
@@ -151,9 +146,7 @@ class Shards:
         """
         offsets: list[tuple[Path, int] | None] = [None] * self.count
         for path, offset, entry in self._entries():
-            # an image that failed and was done again after a resume has both lines
-            if offsets[entry.index] is None or _is_done(entry):
-                offsets[entry.index] = (path, offset)
+            offsets[entry.index] = (path, offset)  # in place of what an earlier attempt wrote
         decoder = msgspec.json.Decoder(Entry)
         record_decoder = msgspec.json.Decoder(record_type)
         with contextlib.ExitStack() as stack:
@@ -175,7 +168,8 @@ class Shards:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("rank*.jsonl"))
+        """Return the shards, those of the oldest attempt first."""
+        return sorted(self.folder.glob("attempt*.jsonl"))
 
     def _entries(self) -> Iterator[tuple[Path, int, Entry]]:
         decoder = msgspec.json.Decoder(Entry)
@@ -189,6 +183,10 @@ class Shards:
                             if entry.index < self.count:
                                 yield path, offset, entry
                     offset += len(line)
+
+
+def _attempt_of(shard: Path) -> int:
+    return int(shard.name.partition("-")[0].removeprefix("attempt"))
 
 
 def _is_done(entry: Entry) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import groupby
 
 from bdd100k_models.datasets.images import ImageSet
@@ -14,8 +14,8 @@ def share_work(images: ImageSet, batch_size: int, done: Collection[int], ranks: 
 
     Single images are cut into batches in their order before anything is left out, so the arithmetic of an image is the
     same for any number of processes and after any interruption. A video is never divided: a tracker needs all of its
-    frames, in order and one at a time. Videos go to the process with the fewest frames so far, long ones first; one
-    that an interruption cut short begins anew.
+    frames, in order and one at a time. Videos go to the process with the fewest frames so far, long ones first, and
+    each runs its own in their order; one that an interruption cut short begins anew.
 
     Args:
         images: The images, or the frames of videos.
@@ -39,7 +39,25 @@ def share_work(images: ImageSet, batch_size: int, done: Collection[int], ranks: 
     for video in sorted(videos, key=lambda frames: (-len(frames), frames.start)):
         smallest = min(range(ranks), key=lambda rank: (len(shares[rank]), rank))
         shares[smallest] += [range(index, index + 1) for index in video]
-    return shares
+    return [sorted(share, key=lambda batch: batch.start) for share in shares]
+
+
+def leave_out_torn(images: ImageSet, done: Mapping[int, int]) -> set[int]:
+    """Return what is done, but for videos whose frames several attempts did.
+
+    The tracks of one attempt are not those of another: one that was cut short replaced the first frames alone.
+
+    Args:
+        images: The images, or the frames of videos.
+        done: The attempt that did each, by index.
+    """
+    torn = {
+        index
+        for video in _videos(images)
+        if images.items[video.start].video is not None and len({done[index] for index in video if index in done}) > 1
+        for index in video
+    }
+    return done.keys() - torn
 
 
 def _videos(images: ImageSet) -> list[range]:

@@ -29,8 +29,8 @@ from bdd100k_models.engine.shards import (
     read_problems,
     write_problems,
 )
-from bdd100k_models.engine.sharing import share_work
-from bdd100k_models.errors import InputError
+from bdd100k_models.engine.sharing import leave_out_torn, share_work
+from bdd100k_models.errors import ImageError, InputError
 from bdd100k_models.formats.files import make_folder, write_bytes
 from bdd100k_models.formats.results import get_format
 from bdd100k_models.formats.results.base import IMAGE_OUTPUTS, ResultFormat
@@ -128,7 +128,8 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
         The report on rank 0, None on the others.
 
     Raises:
-        InputError: ``resume`` was asked for in a folder with another run's results, or two images would share a file.
+        InputError: ``resume`` was asked for in a folder with another run's results, or of a model whose videos build
+            on each other; or two images would share a file.
         ConfigError, CheckpointError: The model cannot be built or filled.
         OutputError: The results cannot be written; what was written before is kept and can be resumed.
     """
@@ -157,12 +158,12 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
 
         model = MotionTracking(model, options.tracker)
     pipeline = config.test_dataloader.dataset.pipeline
-    done = distributed.on_main(lambda: _prepare_output(shards, identity, images, options))
+    attempt, done = distributed.on_main(lambda: _prepare_output(shards, identity, config, images, options))
     mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
     dataset = InferenceImages(images, mine, pipeline, options.regions)
     started = time.monotonic()
     advice = "take fewer images at once (--batch-size); the same command goes on with --resume"
-    files = shards.writer(distributed.rank())
+    files = shards.writer(distributed.rank(), attempt)
     with explain_memory(advice), files as writer, _gallery(task, images, options) as gallery:
         processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
     seconds = time.monotonic() - started
@@ -190,11 +191,11 @@ def _infer(
     bar = ProgressBar(total, "test", done=done, visible=distributed.rank() == 0)
     with bar, inference_mode(options.device, options.amp):
         for batch in load_batches(dataset, workers, pin_memory=options.device.type == "cuda"):
+            samples = _predict(model, batch, dataset.images, options)
             for index, problem in batch.failures.items():
                 record = result_format.empty(dataset.images.expected_size or IMAGE_SIZE)
                 result_format.save_image(dataset.images.items[index].name, record, options.out_dir)
                 writer.append(index, record, problem)
-            samples = _predict(model, batch, options)
             for index in batch.indices:
                 own = [sample for owner, sample in zip(batch.owners, samples, strict=True) if owner == index]
                 record = result_format.encode(own)
@@ -209,10 +210,18 @@ def _infer(
     return processed
 
 
-def _predict(model: torch.nn.Module, batch: Batch, options: TestOptions) -> list[dict[str, Any]]:
-    """Return one prediction a sample; the regions of an image can be too many for one forward pass."""
+def _predict(model: torch.nn.Module, batch: Batch, images: ImageSet, options: TestOptions) -> list[dict[str, Any]]:
+    """Return one prediction a sample; what a model refuses, such as a frame of another size, becomes a failure."""
+    # the regions of an image can be too many for one forward pass
     size = len(batch.owners) if options.regions is None else REGIONS_AT_ONCE
-    return predict_in_parts(model, batch.data, size, options.uses_channels_last)
+    try:
+        return predict_in_parts(model, batch.data, size, options.uses_channels_last)
+    except ImageError as error:
+        for index in batch.indices:
+            item = images.items[index]
+            batch.failures[index] = Problem(name=item.name, message=str(error).removeprefix(f"{item.path}: "))
+        batch.indices.clear()
+        return []
 
 
 def _merge(
@@ -248,22 +257,31 @@ def _refuse_equal_stems(images: ImageSet) -> None:
         seen.add(stem)
 
 
-def _prepare_output(shards: Shards, identity: RunIdentity, images: ImageSet, options: TestOptions) -> set[int]:
+def _prepare_output(
+    shards: Shards, identity: RunIdentity, config: Config, images: ImageSet, options: TestOptions
+) -> tuple[int, set[int]]:
+    """Return the number of this attempt, and the indices of what earlier ones did."""
     make_folder(options.out_dir)
+    earlier = shards.identity()
+    if options.resume and earlier is not None and config.model.get("lifetime") == "run":
+        raise InputError(
+            f"{options.out_dir}: with model.lifetime=run a video begins with what the ones before left, which is not "
+            "kept; leave out --resume to begin anew"
+        )
     # from now on files of an earlier run may be replaced
     (options.out_dir / _FINISHED_FILE).unlink(missing_ok=True)
-    earlier = shards.identity()
     if not options.resume or earlier is None:
         shards.start(identity)
-        return set()
+        return 0, set()
     if part := identity.difference(earlier):
         raise InputError(
             f"{options.out_dir}: the unfinished run here differs in its {part}; "
             "use another --format-dir, or leave out --resume to begin anew"
         )
-    shards.repair()
-    done = shards.done()
-    return done if options.show_dir is None else {index for index in done if is_drawn(images, index, options.show_dir)}
+    done = leave_out_torn(images, shards.done())
+    if options.show_dir is not None:
+        done = {index for index in done if is_drawn(images, index, options.show_dir)}
+    return shards.next_attempt(), done
 
 
 def _finished_report(

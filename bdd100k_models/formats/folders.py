@@ -88,6 +88,15 @@ def label_files(labels: Path) -> list[Path]:
     return files
 
 
+def holds_folders(path: Path) -> bool:
+    """Tell whether there is a folder with sub-folders at ``path``.
+
+    Raises:
+        MissingFileError: It is a folder that cannot be read.
+    """
+    return is_dir(path) and bool(folders_in(path))
+
+
 def holds_json(labels: Path) -> bool:
     """Tell whether labels are JSON, a file or a folder of them, and no folder of masks.
 

@@ -59,10 +59,8 @@ def _(result: Detections) -> list[Label]:
         for label, score in zip(labels, result.scores.tolist(), strict=True):
             label.score = score
     if isinstance(result, Tracks):
-        # in bitmasks 0 is the background, so ids of tracks with masks count from 1
-        first = 1 if isinstance(result, Instances) else 0
         for label, number in zip(labels, result.ids.tolist(), strict=True):
-            label.id = str(number + first)
+            label.id = str(number)
     if isinstance(result, Instances):
         masks = rle.encode_labels(result.segments) if len(labels) else {}
         for place, label in enumerate(labels, 1):

@@ -103,7 +103,7 @@ class Tracks(Detections):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MaskTracks(Instances, Tracks):
-    """Objects with masks followed through a video."""
+    """Objects with masks followed through a video; their ids count from 1, as in bitmasks."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

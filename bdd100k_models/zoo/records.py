@@ -192,28 +192,30 @@ def config_files(task: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.rglob("*.py")) if "_base_" not in path.parts}
 
 
-def resolve_config(task: str, name_or_path: str) -> Path:
+def resolve_config(task: str, name_or_path: str, *others: str) -> Path:
     """Find a model's config.
 
     Args:
         task: Name of the task.
         name_or_path: The model's stem, with or without ``.py``; or a path, absolute, or relative to the current or the
             task's folder.
+        others: Names of tasks whose models will do too.
 
     Raises:
         InputError: There is no such config; the message offers the nearest names.
     """
-    for candidate in (Path(name_or_path), resource_root() / task / name_or_path):
+    tasks = (task, *others)
+    for candidate in (Path(name_or_path), *(resource_root() / each / name_or_path for each in tasks)):
         # a name too long for the file system is an OSError, not False
         with contextlib.suppress(OSError):
             if candidate.suffix == ".py" and candidate.is_file():
                 return candidate
-    files = config_files(task)
+    files = {stem: path for each in tasks for stem, path in config_files(each).items()}
     stem = Path(name_or_path).name.removesuffix(".py")
     if stem in files and Path(name_or_path).name == name_or_path:
         return files[stem]
     raise InputError(
-        f"{name_or_path}: no such model or config of {task}; {nearest_names(stem, files)}"
+        f"{name_or_path}: no such model or config of {' or '.join(tasks)}; {nearest_names(stem, files)}"
         f"`bdd100k-models zoo list --task {task}` shows all"
     )
 

@@ -120,6 +120,10 @@ class ResultFormat(ABC):
     def raw(self, record: Any) -> Any:
         """Return a record in the form that OpenMMLab 1.x pickled for ``--out``."""
 
+    def pickled(self, results: list[Any]) -> Any:
+        """Return what is pickled of what :meth:`raw` made of each image; by default the list itself."""
+        return results
+
     def output_for(self, truth: Path) -> str:
         """Return the output that the official evaluation compares with this ground truth."""
         return next(iter(self.paths))
@@ -133,7 +137,7 @@ class ResultFormat(ABC):
         return out_dir / self.paths[output or self.outputs[0]]
 
     def write_pickle(self, records: Iterable[tuple[str, Any]], path: Path) -> None:
-        """Write all records as one pickled list, as ``--out`` of OpenMMLab 1.x did; holds them all in memory."""
-        results = [self.raw(record) for _, record in records]
+        """Write all records as one pickle, as ``--out`` of OpenMMLab 1.x did; holds them all in memory."""
+        results = self.pickled([self.raw(record) for _, record in records])
         with atomic_writer(path) as file:
             pickle.dump(results, file)

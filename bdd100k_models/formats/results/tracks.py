@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import OFFICIAL_OBJECTS, write_bitmask
 from bdd100k_models.formats.folders import files_below, files_in, holds_json
@@ -39,7 +39,7 @@ class TrackRecord(msgspec.Struct, gc=False):
 
 
 class MaskTrackRecord(TrackRecord, gc=False):
-    """The tracks of one frame with their masks.
+    """The tracks of one frame with their masks; ids count from 1, since 0 is the background of bitmasks.
 
     Attributes:
         size: Height and width of the frame in pixels.
@@ -66,9 +66,11 @@ class BoxTrackFormat(ResultFormat):
 
         Returns:
             Tracks in order of their ids; corners inclusive, so one pixel less in x2 and y2.
+
+        Raises:
+            ConfigError: The model predicts no tracks.
         """
-        (sample,) = samples
-        columns = _columns(sample["pred_track_instances"])
+        columns = _columns(_tracks_of(samples))
         order = np.argsort(columns["instances_id"], kind="stable")
         return TrackRecord(**_plain(columns, order))
 
@@ -117,7 +119,7 @@ class BoxTrackFormat(ResultFormat):
             )
         ]
 
-    def raw(self, record: Any) -> list[npt.NDArray[np.float32]]:
+    def raw(self, record: Any) -> Any:
         """Return one float32 array (n, 6: id, x1, y1, x2, y2 exclusive, score) a category, as trackers pickled."""
         rows = np.array(
             [(number, *box, score) for number, box, score in zip(record.ids, record.boxes, record.scores, strict=True)]
@@ -142,11 +144,16 @@ class MaskTrackFormat(BoxTrackFormat):
 
         Args:
             samples: As for boxes; ``pred_track_instances`` also hold ``masks`` bool (n, height, width).
+
+        Raises:
+            ConfigError: The model predicts no tracks, or none with masks.
         """
-        (sample,) = samples
-        columns = _columns(sample["pred_track_instances"])
-        masks = sample["pred_track_instances"]["masks"]
-        size = tuple(masks.shape[-2:]) if len(masks) else tuple(sample["ori_shape"][:2])
+        tracks = _tracks_of(samples)
+        if "masks" not in tracks:
+            raise ConfigError("the model tracks boxes without masks; name a model of mots, or follow one of ins_seg")
+        columns, masks = _columns(tracks), tracks["masks"]
+        columns["instances_id"] = columns["instances_id"] + 1
+        size = tuple(masks.shape[-2:]) if len(masks) else tuple(samples[0]["ori_shape"][:2])
         painted = np.zeros(size, np.int32)
         best = np.argsort(-columns["scores"], kind="stable")[:OFFICIAL_OBJECTS]
         for row in best[::-1]:
@@ -165,22 +172,40 @@ class MaskTrackFormat(BoxTrackFormat):
         return MaskTrackRecord(boxes=[], scores=[], classes=[], ids=[], size=size, masks=[])
 
     def save_image(self, name: str, record: MaskTrackRecord, out_dir: Path) -> None:
-        """Write the bitmask of a frame; ids count from 1 there, since 0 is the background."""
+        """Write the bitmask of a frame."""
         if "bitmasks" not in self.outputs:
             return
         category, ids = np.zeros(record.size, np.uint8), np.zeros(record.size, np.int32)
         for number, class_index, counts in zip(record.ids, record.classes, record.masks, strict=True):
             mask = rle.decode(RLE(counts, record.size), name)
             category[mask] = class_index + self.task.first_id
-            ids[mask] = number + 1
+            ids[mask] = number
         write_bitmask((out_dir / self.paths["bitmasks"] / name).with_suffix(".png"), category, ids)
 
     def labels(self, record: Any) -> list[Label]:
-        """Return a label a track, with its box and its mask; ids are those of the bitmasks."""
+        """Return a label a track, with its box and its mask."""
         labels = super().labels(record)
-        for label, number, counts in zip(labels, record.ids, record.masks, strict=True):
-            label.id, label.rle = str(number + 1), RLE(counts, record.size)
+        for label, counts in zip(labels, record.masks, strict=True):
+            label.rle = RLE(counts, record.size)
         return labels
+
+    def raw(self, record: Any) -> dict[int, dict[str, Any]]:
+        """Return box (x1, y1, x2, y2 exclusive, score), category and COCO run lengths of each track by its id."""
+        height, width = record.size
+        return {
+            number: {
+                "bbox": np.array([x1, y1, x2 + 1, y2 + 1, score], np.float32),
+                "label": class_index,
+                "segm": {"size": [height, width], "counts": counts.encode()},
+            }
+            for number, (x1, y1, x2, y2), score, class_index, counts in zip(
+                record.ids, record.boxes, record.scores, record.classes, record.masks, strict=True
+            )
+        }
+
+    def pickled(self, results: list[Any]) -> dict[str, list[Any]]:
+        """Return the tracks of all frames under the name that PCAN's original gave them."""
+        return {"track_result": results}
 
     def output_for(self, truth: Path) -> str:
         """Return ``json`` for labels in JSON, else ``bitmasks``."""
@@ -189,6 +214,14 @@ class MaskTrackFormat(BoxTrackFormat):
 
 def _folders_of_masks(folder: Path) -> set[str]:
     return {file.parent.as_posix() for file in files_below(folder, ".png")}
+
+
+def _tracks_of(samples: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    (sample,) = samples
+    if "pred_track_instances" not in sample:
+        raise ConfigError("the model does not track what it finds; follow that with --tracker bytetrack")
+    tracks: Mapping[str, Any] = sample["pred_track_instances"]
+    return tracks
 
 
 def _columns(instances: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

@@ -40,10 +40,12 @@ class VideoMemory:
     Attributes:
         levels: Memory of each level of the pyramid that looks at the past, finest first.
         prototypes: Where the refinement begins, or None in a model without it.
+        size: Height and width of its frames in pixels of the original.
     """
 
     levels: list[FrameMemory]
     prototypes: PrototypePair | None
+    size: tuple[int, int]
 
 
 @MODELS.register_module()
@@ -118,10 +120,13 @@ class PCAN(BoxQDTrack):
         Raises:
             ImageError: The frame has another size than its video's first.
         """
+        begins = self._begins_video(sample) or self.memory is None
+        if not begins:
+            self._check_size(sample)
         features = self.detector.extract_feat(image)
-        if self._begins_video(sample) or self.memory is None:
-            self._begin_video(features)
-        features = self._look_back(features, sample)
+        if begins:
+            self._begin_video(features, sample)
+        features = self._look_back(features)
         found = self._detect(features, sample)
         tracks, logits = self._track(features, found, sample)
         scale = _scale(sample, found.bboxes)
@@ -132,24 +137,29 @@ class PCAN(BoxQDTrack):
         sample.pred_instances = found
         sample.pred_track_instances = tracks
 
-    def _begin_video(self, features: tuple[Tensor, ...]) -> None:
+    def _check_size(self, sample: DetDataSample) -> None:
+        assert self.memory is not None
+        first, own = self.memory.size, sample.ori_shape[:2]
+        if self.memory.levels and tuple(own) != first:
+            raise ImageError(
+                f"{sample.get('img_path', 'a frame')}: {own[1]}x{own[0]} pixels, but the first frame of its video has "
+                f"{first[1]}x{first[0]}; give all frames of a video one size"
+            )
+
+    def _begin_video(self, features: tuple[Tensor, ...], sample: DetDataSample) -> None:
         self.tracker.reset()
         prototypes = self.refine_head.prototypes if self.refine_head is not None else None
         if self.lifetime == "run" and self.memory is not None:
             prototypes = self.memory.prototypes
         levels = [FrameMemory(features[level], getattr(self, f"mu{level}")) for level in range(self.attended_levels)]
-        self.memory = VideoMemory(levels, prototypes)
+        height, width = sample.ori_shape[:2]
+        self.memory = VideoMemory(levels, prototypes, (height, width))
 
-    def _look_back(self, features: tuple[Tensor, ...], sample: DetDataSample) -> tuple[Tensor, ...]:
+    def _look_back(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Let the finest levels attend to the past, and the past take them in."""
         assert self.memory is not None
         mixed = list(features)
         for level, memory in enumerate(self.memory.levels):
-            if memory.bank.shape != features[level].shape:
-                raise ImageError(
-                    f"{sample.get('img_path', 'a frame')}: has another size than the first frame of its video; "
-                    "give all frames of a video one size"
-                )
             mixed[level], self.memory.levels[level] = remember_frame(features[level], memory, self.frame_rounds)
         return tuple(mixed)
 

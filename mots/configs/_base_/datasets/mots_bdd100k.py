@@ -30,7 +30,7 @@ val_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     drop_last=False,
-    sampler=dict(type='TrackImgSampler'),
+    sampler=dict(type='VideoSampler'),
     dataset=dict(
         type='BDD100KVideoDataset',
         task='mots',
@@ -52,7 +52,7 @@ test_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     drop_last=False,
-    sampler=dict(type='TrackImgSampler'),
+    sampler=dict(type='VideoSampler'),
     dataset=dict(
         type='BDD100KVideoDataset',
         task='mots',
