@@ -114,3 +114,16 @@ def test_what_cannot_be_published(trained: Path, tmp_path: Path, capsys: pytest.
         assert main(["publish", str(source), str(target)]) == 2
         assert expected in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"strange.pth", "fewer.pth", "more.pth"}
+def test_what_half_precision_cannot_hold_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
+    content = torch.load(trained, weights_only=True)
+    key = next(key for key in content["state_dict"] if key.endswith("running_var"))
+    content["state_dict"][key][0] = 1e6
+    torch.save(content, tmp_path / "epoch_3.pth")
+    assert main(["publish", str(tmp_path / "epoch_3.pth"), str(tmp_path / f"{MODEL}.pth"), "--half"]) == 0
+    kinds = {name: value.dtype for name, value in torch.load(tmp_path / f"{MODEL}.pth")["state_dict"].items()}
+    assert [name for name, kind in kinds.items() if kind == torch.float32] == [key]
+    model = build_model(load_config(resolve_config("det", MODEL)))
+    load_weights(model, tmp_path / f"{MODEL}.pth")
+    assert torch.equal(model.state_dict()[key], content["state_dict"][key])
+
+
