@@ -92,16 +92,35 @@ def test_a_head_of_other_classes_is_refused_before_training(refused: Run) -> Non
         ("sem_seg", "model.decode_head.num_classes=18", "model.decode_head has 18 outputs (num_classes)"),
         ("ins_seg", "model.roi_head.mask_head.num_classes=9", "model.roi_head.mask_head has 9 outputs"),
         ("pan_seg", "model.semantic_head.num_stuff_classes=31", "model.semantic_head has 31 outputs (num_stuff"),
+        ("tagging", "model.backbone.num_classes=5", "model.backbone has 5 outputs (num_classes), but the data has 7"),
     ],
 )
 def test_every_library_s_heads_are_compared(
     data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], task: str, option: str, expected: str
 ) -> None:
-    write = semantic_model.write_config if task == "sem_seg" else mask_models.write_config
+    if task == "tagging":
+        config: str | Path = "dla34_5x_224x224_weather_tag_bdd100k"
+    else:
+        config = (semantic_model if task == "sem_seg" else mask_models).write_config(tmp_path, task)
     workers = ["train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
     options = ["--no-validate", "--cfg-options", option, *workers]
-    assert train(task, write(tmp_path, task), data_root, tmp_path / "work", *options) == 2
+    assert train(task, config, data_root, tmp_path / "work", *options) == 2
     assert expected in capfd.readouterr().err
+
+
+def test_validation_is_of_the_classes_that_are_trained(refused: Run, data_root: Path, tmp_path: Path) -> None:
+    cars = frames(data_root)
+    for frame in cars:
+        for label in frame.get("labels") or ():
+            label["category"] = "car"
+    (tmp_path / "cars.json").write_text(json.dumps(cars))
+    options = ["train_dataloader.dataset.metainfo.classes=[car]", "model.bbox_head.num_classes=1"]
+    line = refused(*options, labels=cars)
+    assert "the validation data has the classes pedestrian, rider, car" in line and "the training data car; set" in line
+    options += ["val_dataloader.dataset.metainfo.classes=[car]"]
+    line = refused(*options, f"val_dataloader.dataset.ann_file={tmp_path / 'cars.json'}", labels=cars)
+    assert "the data has the classes car, but the official evaluation knows pedestrian, rider" in line
+    assert "(--no-validate)" in line
 
 
 def test_labels_without_people_are_named(data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

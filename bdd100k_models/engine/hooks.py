@@ -12,7 +12,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.nn.modules.batchnorm import _NormBase
 
 from bdd100k_models.engine.distributed import on_main
-from bdd100k_models.engine.fit import check_fit
+from bdd100k_models.engine.fit import check_fit, check_scored
+from bdd100k_models.engine.metric import BDD100KMetric
 from bdd100k_models.engine.run_record import read_record, write_record
 from bdd100k_models.engine.sampling import set_generators
 
@@ -54,8 +55,14 @@ class FitCheckHook(Hook):  # type: ignore[misc]
     """Refuses a model whose outputs are not the classes of its data, before anything is fetched or trained."""
 
     def before_run(self, runner: Runner) -> None:
-        """Compare the model with the training data."""
-        check_fit(getattr(runner.model, "module", runner.model), runner.train_dataloader.dataset.metainfo)
+        """Compare the model with the training data, and that with the validation data."""
+        meta = runner.train_dataloader.dataset.metainfo
+        check_fit(getattr(runner.model, "module", runner.model), meta)
+        if runner.val_loop is not None:
+            official = [
+                metric.classes for metric in runner.val_loop.evaluator.metrics if isinstance(metric, BDD100KMetric)
+            ]
+            check_scored(meta, runner.val_dataloader.dataset.metainfo, official)
 
 
 @HOOKS.register_module()
