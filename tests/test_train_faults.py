@@ -184,6 +184,7 @@ def test_weights_that_ship_are_found_from_anywhere(tmp_path: Path, monkeypatch: 
 def test_a_loss_that_is_no_number_stops_and_names_the_images(refused: Run, data_root: Path, tmp_path: Path) -> None:
     line = refused("optim_wrapper.optimizer.lr=1e30", "optim_wrapper.clip_grad=None", "param_scheduler=[]")
     assert "error: iteration " in line and "the loss is nan" in line
+    assert "--checkpoint epoch_N.pth --work-dir NEW --cfg-options optim_wrapper.optimizer.lr=" in line
     paths = line.partition("with the images ")[2].partition("; look")[0].split(", ")
     assert len(paths) == 2 and all(Path(path).is_file() for path in paths)
     assert not list((tmp_path / "work").glob("*.tmp"))
@@ -241,9 +242,13 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
     assert set(losses(work)) == {1, 2, 3, 4}
 
 
-def test_a_run_resumes_with_the_same_batch_alone(refused: Run, data_root: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_the_same_batch_and_rate_alone(refused: Run, data_root: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     words = ("--no-validate", "--cfg-options", *OPTIONS, "train_cfg.max_epochs=1")
     assert train("det", MODEL, data_root, work, *words) == 0
     line = refused("train_dataloader.batch_size=3", words=("--no-validate", "--resume"))
     assert "was trained with 2 images a step, now there are 3" in line
+    line = refused("optim_wrapper.optimizer.lr=1e-5", words=("--no-validate", "--resume"))
+    assert "epoch_1.pth: was trained with the learning rate 0.004, now it is 1e-05; " in line
+    assert "(--checkpoint FILE --work-dir NEW)" in line
+    assert train("det", MODEL, data_root, work, "--resume", *words) == 0
