@@ -19,6 +19,7 @@ from bdd100k_models.engine.loops import count_samples, split_batch
 from bdd100k_models.engine.recipe import (
     add_average,
     apply_plan,
+    fit_recipe,
     plan_batch,
     scale_iterations,
     set_tensorboard,
@@ -116,7 +117,9 @@ def test_checkpoints_within_epochs_are_refused() -> None:
 
 def test_the_published_total_leaves_the_recipe_alone() -> None:
     config, untouched = load("det", DET), load("det", DET)
-    apply_plan(config, plan_batch(config, 1, "auto"), follow=True)
+    plan = plan_batch(config, 1, "auto")
+    fit_recipe(config, plan, follow=True)
+    apply_plan(config, plan)
     assert config.train_dataloader.batch_size == 32 and config.train_cfg.part_size == 4
     assert config.auto_scale_lr.enable is False
     for key in ("param_scheduler", "optim_wrapper", "default_hooks"):
@@ -127,16 +130,23 @@ def test_the_published_total_leaves_the_recipe_alone() -> None:
 def test_another_total_scales_rate_and_iterations() -> None:
     """Sixteen processes of two images: twice the published sixteen, so half the iterations at twice the rate."""
     config, published = sem_seg(), sem_seg()
-    apply_plan(config, plan_batch(config, 16, "auto"), follow=True)
-    assert config.auto_scale_lr.enable is True and config.auto_scale_lr.base_batch_size == 16
+    for _ in range(2):  # the second time there is nothing left to do
+        fit_recipe(config, plan_batch(config, 16, "auto"), follow=True)
+        assert config.auto_scale_lr == {"enable": False, "base_batch_size": 32}
+        assert config.optim_wrapper.optimizer.lr == 2 * published.optim_wrapper.optimizer.lr
     for key in ("max_iters", "val_interval"):
         assert config.train_cfg[key] * 2 == published.train_cfg[key]
     assert config.default_hooks.checkpoint.interval * 2 == published.default_hooks.checkpoint.interval
     assert [s.end * 2 for s in config.param_scheduler] == [s.end for s in published.param_scheduler]
+    for scaled in (False, True):
+        config = sem_seg()
+        fit_recipe(config, plan_batch(config, 16, "off"), follow=False, scale_rate=scaled)
+        assert config.train_cfg.max_iters == published.train_cfg.max_iters
+        assert config.optim_wrapper.optimizer.lr == (1 + scaled) * published.optim_wrapper.optimizer.lr
     config = sem_seg()
-    apply_plan(config, plan_batch(config, 16, "off"), follow=False)
-    assert config.train_cfg.max_iters == published.train_cfg.max_iters
-    assert config.auto_scale_lr.enable is False
+    del config.optim_wrapper.optimizer["lr"]
+    with pytest.raises(ConfigError, match=r"names no optim_wrapper\.optimizer\.lr"):
+        fit_recipe(config, plan_batch(config, 16, "auto"), follow=True)
 
 
 def test_epochs_stay_and_warm_up_shrinks() -> None:

@@ -6,13 +6,14 @@ import contextlib
 import copy
 import urllib.error
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.dist import sync_random_seed
 
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
@@ -26,6 +27,7 @@ from bdd100k_models.engine.recipe import (
     add_average,
     apply_plan,
     plan_batch,
+    fit_recipe,
     set_tensorboard,
     wrap_for_running,
 )
@@ -115,6 +117,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         distributed.set_cpu_threads()
         keep_freed_memory()
     plan = _apply(config, options)
+    options = _with_recipe(options, config)
     enter_scope(config.get("default_scope"))
     advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"
     runner: TrainingRunner | None = None
@@ -181,7 +184,7 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
-    if options.auto_scale_lr and "auto_scale_lr" not in config:
+    if options.auto_scale_lr and "base_batch_size" not in config.get("auto_scale_lr", {}):
         raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
     root = find_data_root(options.data_root, _innermost(config.train_dataloader.dataset).get("data_root"))
     for loader in _LOADERS:
@@ -192,7 +195,21 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     print_log(f"images: {plan}", "current")
     checkpoint = _resume_from(options)
     before = Interrupted(options.seed, False) if checkpoint is None else check_resumable(checkpoint, plan.total)
-    config.randomness = {"seed": before.seed, "deterministic": options.deterministic}
+    seed = sync_random_seed() if before.seed is None else before.seed
+    config.randomness = {"seed": seed, "deterministic": options.deterministic}
+def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
+    """Return the options with what a config says that an earlier run left: without flags it trains as that run did."""
+    randomness = config.get("randomness") or {}
+    weights = options.weights or config.get("initial_weights")
+    return replace(
+        options,
+        weights=Path(weights) if weights else None,
+        channels_last=options.channels_last or config.get("channels_last", False),
+        seed=randomness.get("seed") if options.seed is None else options.seed,
+        deterministic=options.deterministic or randomness.get("deterministic", False),
+    )
+
+
     config.load_from, config.resume = None, False
     if checkpoint is None and options.weights is None:
         _find_stages(config)
@@ -207,11 +224,7 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
         write_bytes(options.work_dir / name, copy.deepcopy(config).pretty_text.encode())
     if checkpoint is not None:
         config.load_from, config.resume = str(checkpoint), True
-    if options.auto_scale_lr:
-        config.auto_scale_lr.enable = True
-    apply_plan(config, plan, follow=options.accumulate != "off")
-    if not options.validate:
-        config.val_dataloader = config.val_cfg = config.val_evaluator = None
+    apply_plan(config, plan)
     # the runner builds all three loops' parts; testing is a command of its own
     config.test_dataloader = config.test_cfg = config.test_evaluator = None
     config.launcher = options.launcher
@@ -219,6 +232,13 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     if options.device.type == "cpu":
         _use_cpu(config)
     return plan
+    if not options.validate:
+        config.val_dataloader = config.val_cfg = config.val_evaluator = None
+    fit_recipe(config, plan, follow=options.accumulate != "off", scale_rate=options.auto_scale_lr)
+    if options.channels_last:
+        config.channels_last = True
+    if options.weights is not None:
+        config.initial_weights = str(options.weights.resolve())
 
 
 def _use_cpu(config: Config) -> None:
