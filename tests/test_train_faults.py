@@ -215,6 +215,28 @@ def test_memory_that_does_not_suffice(refused: Run, monkeypatch: pytest.MonkeyPa
     assert "not enough memory (CUDA out of memory); lower train_dataloader.batch_size" in refused()
 
 
+def test_only_errors_of_the_folder_are_blamed_on_it(
+    refused: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meet(number: int, path: Path | None = None) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(number, "this", *([str(path)] if path else []))
+
+        monkeypatch.setattr("bdd100k_models.engine.loops.train_batch", fail)
+
+    words = ("--no-validate",)
+    meet(errno.EACCES, tmp_path / "work/20260101/log")
+    assert f"{tmp_path / 'work'}: cannot be written (this)" in refused(words=words)
+    meet(errno.EROFS)
+    assert f"{tmp_path / 'work'}: cannot be written (this)" in refused(words=words)
+    meet(errno.EMFILE)
+    assert "too many files are open; lower train_dataloader.num_workers" in refused(words=words)
+    for number, path in ((errno.EACCES, tmp_path / "data/images/a.jpg"), (errno.EIO, None)):
+        meet(number, path)
+        with pytest.raises(OSError, match="this"):
+            refused(words=words)
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     refused: Run, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

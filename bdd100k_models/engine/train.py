@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import urllib.error
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ from bdd100k_models.engine.run_record import (
     write_record,
 )
 from bdd100k_models.engine.runner import TrainingRunner
-from bdd100k_models.errors import ConfigError, DownloadError, MissingFileError, ZooError
+from bdd100k_models.errors import ConfigError, DownloadError, InputError, MissingFileError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
 from bdd100k_models.paths import resource_root
 from bdd100k_models.registry import enter_scope
@@ -158,19 +159,35 @@ def _explained(config: Config, options: TrainOptions, begun: Callable[[], bool])
     except ZooError as error:
         raise _without_trace(error) from None
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        if begun():
+            raise
         names = ", ".join(str(part["checkpoint"]) for part in _pretrained(config.model))
         raise DownloadError(
             f"the backbone's weights ({names}) cannot be fetched ({getattr(error, 'reason', error)}); "
             "start from weights with --checkpoint FILE, or set model.backbone.init_cfg.checkpoint=FILE by --cfg-options"
         ) from None
-    except (KeyError, TypeError, AssertionError, ValueError) as error:
+    except (KeyError, TypeError, AssertionError, ValueError, OSError) as error:
+        if isinstance(error, OSError):
+            _explain_system(options.work_dir, error)
         if isinstance(error.__cause__, ZooError):
             raise error.__cause__ from None
         if begun():
             raise
         raise ConfigError(f"{config.filename}: training cannot be set up ({type(error).__name__}: {error})") from error
-    except OSError as error:
-        raise output_error(options.work_dir, error, resumable=True) from error
+
+
+def _explain_system(folder: Path, error: OSError) -> None:
+    """Raise an error that says what to do, where the system could not write into a folder or open more files."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise InputError(
+            "too many files are open; lower train_dataloader.num_workers by --cfg-options, or allow more (ulimit -n)"
+        ) from error
+    if isinstance(error.filename, str):
+        concerned = Path(error.filename).resolve().is_relative_to(folder.resolve())
+    else:
+        concerned = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+    if concerned:
+        raise output_error(folder, error, resumable=True) from error
 
 
 def _without_trace(error: ZooError) -> ZooError:
