@@ -125,8 +125,10 @@ def test_a_validation_that_was_missed_is_made_up(
     monkeypatch.setattr(ValLoop, "run", counted)
     assert train("det", MODEL, data_root, work, "--resume", *words) == 0
     assert count == [8] and read_record(work)["scored"] == 8 and "best_score" in read_record(work)
+    best = {key: read_record(work)[key] for key in ("best", "best_score")}
     assert train("det", MODEL, data_root, work, "--resume", *words) == 0
     assert count == [8]  # it is on record now
+    assert best.items() <= read_record(work).items()  # and in the checkpoint
     assert train("det", MODEL, data_root, work, "--resume", *options("train_cfg.max_epochs=3")) == 0
     assert count == [8, 12]
 

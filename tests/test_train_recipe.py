@@ -25,7 +25,7 @@ from bdd100k_models.engine.recipe import (
     set_tensorboard,
     wrap_for_running,
 )
-from bdd100k_models.engine.run_record import newest_checkpoint, read_record
+from bdd100k_models.engine.run_record import newest_checkpoint, note_checkpoint, read_record
 from bdd100k_models.engine.sampling import SampleIndex, SeededDataset, SeededSampler, set_generators
 from bdd100k_models.engine.train import TrainOptions, _apply
 from bdd100k_models.errors import ConfigError, InputError
@@ -121,7 +121,7 @@ def test_the_published_total_leaves_the_recipe_alone() -> None:
     fit_recipe(config, plan, follow=True)
     apply_plan(config, plan)
     assert config.train_dataloader.batch_size == 32 and config.train_cfg.part_size == 4
-    assert config.auto_scale_lr.enable is False
+    assert config.auto_scale_lr == {"enable": False, "base_batch_size": 32}
     for key in ("param_scheduler", "optim_wrapper", "default_hooks"):
         assert config[key] == untouched[key]
     assert config.train_cfg.max_epochs == untouched.train_cfg.max_epochs
@@ -285,6 +285,18 @@ def test_the_newest_checkpoint_is_found_in_any_state_of_the_folder(tmp_path: Pat
     note.write_text("")  # cut off
     assert newest_checkpoint(tmp_path) == tmp_path / "epoch_10.pth"
     note.write_text("/where/the/folder/was/before/epoch_2.pth")
+    assert newest_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
+    original = tmp_path / "original"
+    original.mkdir()
+    for name in ("epoch_2.pth", "epoch_3.pth"):
+        (original / name).touch()
+    note.write_text(f"{original}/epoch_2.pth")  # of which this folder is a copy
+    assert newest_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
+    note.write_text(f"{original}/epoch_3.pth")
+    assert newest_checkpoint(tmp_path) == original / "epoch_3.pth"
+    note_checkpoint(tmp_path, None)
+    assert newest_checkpoint(tmp_path) is None
+    note_checkpoint(tmp_path, str(tmp_path / "epoch_2.pth"))
     assert newest_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.dist import sync_random_seed
+from mmengine.logging import print_log
 
 from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
@@ -27,8 +27,8 @@ from bdd100k_models.engine.recipe import (
     BatchPlan,
     add_average,
     apply_plan,
-    plan_batch,
     fit_recipe,
+    plan_batch,
     set_tensorboard,
     wrap_for_running,
 )
@@ -117,8 +117,8 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     if options.device.type == "cpu":
         distributed.set_cpu_threads()
         keep_freed_memory()
-    plan = _apply(config, options)
     options = _with_recipe(options, config)
+    plan = _apply(config, options)
     enter_scope(config.get("default_scope"))
     advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"
     runner: TrainingRunner | None = None
@@ -196,6 +196,19 @@ def _without_trace(error: ZooError) -> ZooError:
     return type(error)(message.strip()) if trace.startswith("Caught ") else error
 
 
+def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
+    """Return the options with what a config says that an earlier run left: without flags it trains as that run did."""
+    randomness = config.get("randomness") or {}
+    weights = options.weights or config.get("initial_weights")
+    return replace(
+        options,
+        weights=Path(weights) if weights else None,
+        channels_last=options.channels_last or config.get("channels_last", False),
+        seed=randomness.get("seed") if options.seed is None else options.seed,
+        deterministic=options.deterministic or randomness.get("deterministic", False),
+    )
+
+
 def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     """Fit the config to the options and the machine; write the recipe as it is then."""
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
@@ -214,19 +227,6 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     before = Interrupted(options.seed, False) if checkpoint is None else check_resumable(checkpoint, plan.total)
     seed = sync_random_seed() if before.seed is None else before.seed
     config.randomness = {"seed": seed, "deterministic": options.deterministic}
-def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
-    """Return the options with what a config says that an earlier run left: without flags it trains as that run did."""
-    randomness = config.get("randomness") or {}
-    weights = options.weights or config.get("initial_weights")
-    return replace(
-        options,
-        weights=Path(weights) if weights else None,
-        channels_last=options.channels_last or config.get("channels_last", False),
-        seed=randomness.get("seed") if options.seed is None else options.seed,
-        deterministic=options.deterministic or randomness.get("deterministic", False),
-    )
-
-
     config.load_from, config.resume = None, False
     if checkpoint is None and options.weights is None:
         _find_stages(config)
@@ -236,6 +236,13 @@ def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
     if options.ema or before.averaged:
         add_average(config)
     set_tensorboard(config, options.tensorboard)
+    if not options.validate:
+        config.val_dataloader = config.val_cfg = config.val_evaluator = None
+    fit_recipe(config, plan, follow=options.accumulate != "off", scale_rate=options.auto_scale_lr)
+    if options.channels_last:
+        config.channels_last = True
+    if options.weights is not None:
+        config.initial_weights = str(options.weights.resolve())
     if distributed.rank() == 0:
         name = Path(config.filename or "config.py").name
         write_bytes(options.work_dir / name, copy.deepcopy(config).pretty_text.encode())
@@ -249,13 +256,6 @@ def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
     if options.device.type == "cpu":
         _use_cpu(config)
     return plan
-    if not options.validate:
-        config.val_dataloader = config.val_cfg = config.val_evaluator = None
-    fit_recipe(config, plan, follow=options.accumulate != "off", scale_rate=options.auto_scale_lr)
-    if options.channels_last:
-        config.channels_last = True
-    if options.weights is not None:
-        config.initial_weights = str(options.weights.resolve())
 
 
 def _use_cpu(config: Config) -> None:
@@ -316,9 +316,14 @@ def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan
         "versions": versions(),
     }
     if distributed.rank() == 0:
-        before = read_record(options.work_dir) if options.resume else {}
+        before = read_record(options.work_dir) if _goes_on_in(options.work_dir, runner.cfg) else {}
         scored = {"scored": before["scored"]} if "scored" in before else {}
         write_record(options.work_dir, record | scored)
+
+
+def _goes_on_in(folder: Path, config: Config) -> bool:
+    """Tell whether a run goes on from a checkpoint of its own folder."""
+    return bool(config.resume) and Path(config.load_from).resolve().parent == folder.resolve()
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:
