@@ -58,7 +58,8 @@ def check(task: str, name: str, data_root: Path) -> None:
             assert any(re.match(unused, parameter) for parameter in step.without)  # the exception is still one
             step.without = [parameter for parameter in step.without if not re.match(unused, parameter)]
     assert not step.without
-    assert step.trained > 0 and step.moved > step.trained / 2
+    # residual branches of some begin as nothing, so that what is before their last layer has a gradient of zero
+    assert step.trained > 0 and step.moved > step.trained / 10
 
 
 @pytest.mark.parametrize(("task", "name"), SAMPLE)
