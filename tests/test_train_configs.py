@@ -19,7 +19,7 @@ from train_model import one_step
 #: Parameters that learn nothing although they could, by model, with the reason.
 WITHOUT_GRADIENT = {
     r"dla\d+x?_": (
-        r"^backbone\.level\d\.project\.",
+        r"^backbone\.level\d(\.tree1)?\.project\.",
         "the published networks hold a projection in each tree, which those of several levels never use",
     ),
 }
