@@ -133,6 +133,12 @@ _STUFF = (
 #: The categories of panoptic segmentation whose objects are counted, last in their order.
 THINGS = ("person", "rider", "bicycle", "bus", "car", "caravan", "motorcycle", "trailer", "train", "truck")
 
+#: Names in labels of pixels that the data set does not evaluate: they are of no class.
+NOT_EVALUATED: Mapping[str, frozenset[str]] = {
+    "sem_seg": frozenset({"unlabeled", *_STUFF, *THINGS}.difference(_SEMANTIC)),
+    "pan_seg": frozenset({"unlabeled"}),
+}
+
 
 @dataclass(frozen=True)
 class Task:

@@ -224,6 +224,9 @@ def test_names_of_older_labels_are_understood(tmp_path: Path):
     # panoptic labels name more than is evaluated
     path.write_text(json.dumps([{"name": "a.jpg", "labels": [{"id": "1", "category": "unlabeled", "rle": rle}]}]))
     assert (make_dataset(tmp_path, "pan_seg", path)[0]["data_samples"].gt_sem_seg.sem_seg == 255).all()
+    path.write_text(json.dumps([{"name": "a.jpg", "labels": [{"id": "1", "category": "tram", "rle": rle}]}]))
+    with pytest.raises(LabelError, match=r"frame a\.jpg, label 1: unknown category 'tram'"):
+        make_dataset(tmp_path, "pan_seg", path)[0]
 
 
 def _bitmask(path: Path, *pixels: tuple[int, int, int, int], size: tuple[int, int] = SIZE) -> None:

@@ -71,6 +71,33 @@ def test_the_recipe_of_a_run_trains_and_tests_again(trained: Path, data_root: Pa
     assert (tmp_path / "out/det.json").is_file()
 
 
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        (("--amp", "--accumulate", "1", "--seed", "3", "--deterministic"), ("auto_scale_lr.base_batch_size=6",)),
+        (("--accumulate", "off"), ("auto_scale_lr.base_batch_size=8", "optim_wrapper.accumulative_counts=2")),
+        (("--channels-last", "--checkpoint", "epoch_2.pth"), ("randomness.seed=5",)),
+    ],
+)
+def test_the_recipe_of_a_run_is_that_run(
+    trained: Path, data_root: Path, tmp_path: Path, flags: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    """Whatever flags it had: the recipe alone, without any, gives the same weights."""
+    words = [str(trained / word) if word.endswith(".pth") else word for word in flags]
+    words += ["--device", "cpu", "--work-dir"]
+    once, again = tmp_path / "once", tmp_path / "again"
+    more = ["--data-root", str(data_root), "--no-validate", "--cfg-options", *SMALL, *options, "train_cfg.max_epochs=1"]
+    assert main(["train", "det", MODEL, *words, str(once), *more]) == 0
+    assert main(["train", "det", str(once / f"{MODEL}.py"), "--device", "cpu", "--work-dir", str(again)]) == 0
+    first, second = (json.loads((work / "run.json").read_bytes()) for work in (once, again))
+    assert first["iterations"] == second["iterations"] and first["batch"]["total"] == second["batch"]["total"]
+    assert first["seed"] == second["seed"] and first["deterministic"] == second["deterministic"]
+    assert "--channels-last" not in flags or first["seed"] == 5
+    before, after = weights(once / "epoch_1.pth"), weights(again / "epoch_1.pth")
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert losses(once) == losses(again)
+
+
 def test_weights_to_start_from_are_taken_whole(trained: Path, data_root: Path, tmp_path: Path) -> None:
     words = ("--checkpoint", str(trained / "epoch_2.pth"), "--no-validate", "--no-tensorboard")
     options = (*SMALL, "optim_wrapper.optimizer.lr=0.0", "train_cfg.max_epochs=1")

@@ -125,8 +125,10 @@ def test_a_validation_that_was_missed_is_made_up(
     monkeypatch.setattr(ValLoop, "run", counted)
     assert train("det", MODEL, data_root, work, "--resume", *words) == 0
     assert count == [8] and read_record(work)["scored"] == 8 and "best_score" in read_record(work)
+    best = {key: read_record(work)[key] for key in ("best", "best_score")}
     assert train("det", MODEL, data_root, work, "--resume", *words) == 0
     assert count == [8]  # it is on record now
+    assert best.items() <= read_record(work).items()  # and in the checkpoint
     assert train("det", MODEL, data_root, work, "--resume", *options("train_cfg.max_epochs=3")) == 0
     assert count == [8, 12]
 
@@ -156,51 +158,26 @@ def test_an_interrupted_run_and_other_workers_change_nothing(data_root: Path, un
     assert_same(unbroken / "epoch_5.pth", half / "epoch_5.pth")
 
 
+@pytest.mark.slow
+def test_mixed_precision_resumes_with_the_same_bits(data_root: Path, unbroken: Path, tmp_path: Path) -> None:
+    words, work = ["--amp", "--no-validate", *options("train_cfg.max_epochs=2")], tmp_path / "whole"
+    assert train("det", MODEL, data_root, work, *words) == 0
+    one, mixed = losses(unbroken), losses(work)
+    assert 0 < max(abs(mixed[step] / one[step] - 1) for step in mixed) < 0.05
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for name in ("epoch_1.pth", "run.json"):
+        (parts / name).write_bytes((work / name).read_bytes())
+    assert train("det", MODEL, data_root, parts, "--resume", *words) == 0
+    assert_same(work / "epoch_2.pth", parts / "epoch_2.pth")
+
+
 def test_another_memory_layout_learns_the_same(data_root: Path, unbroken: Path, tmp_path: Path) -> None:
     words = ["--ema", "--no-validate", "--channels-last", *options("train_cfg.max_epochs=5")]
     assert train("det", MODEL, data_root, tmp_path, *words) == 0
     one, other = losses(unbroken), losses(tmp_path)
     assert one.keys() == other.keys()
     assert 0 < max(abs(other[step] / one[step] - 1) for step in one) < 1e-3
-
-
-def test_parts_make_the_step_of_the_whole(data_root: Path, tmp_path: Path) -> None:
-    """With a loss that is a mean over images the gradients of the parts add up to those of the batch."""
-    from mmengine.optim import OptimWrapper
-
-    from bdd100k_models.engine.loops import train_batch
-
-    torch.manual_seed(0)
-    inputs, wanted = torch.randn(7, 5, dtype=torch.float64), torch.randn(7, 1, dtype=torch.float64)
-    stepped = []
-    for size in (None, 7, 3, 2, 1):
-        runner = _runner_of(torch.nn.Linear(5, 1).double())
-        runner.optim_wrapper = OptimWrapper(torch.optim.SGD(runner.model.parameters(), lr=0.1))
-        logged = train_batch(runner, {"inputs": list(inputs), "wanted": list(wanted)}, size)
-        assert set(logged) == {"loss"}
-        stepped.append((logged["loss"], runner.model.layer.weight.detach().clone()))
-    for loss, weight in stepped[1:]:
-        assert loss == pytest.approx(stepped[0][0], rel=1e-6)
-        torch.testing.assert_close(weight, stepped[0][1], rtol=1e-12, atol=1e-12)
-    assert (stepped[0][1] - 0.3).abs().min() > 1e-6  # where it began
-
-
-def _runner_of(layer: torch.nn.Linear):  # type: ignore[no-untyped-def]
-    from types import SimpleNamespace
-
-    from mmengine.model import BaseModel
-
-    class Model(BaseModel):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = layer
-            torch.nn.init.constant_(layer.weight, 0.3)
-            torch.nn.init.zeros_(layer.bias)
-
-        def forward(self, inputs: list[torch.Tensor], wanted: list[torch.Tensor], mode: str = "loss"):  # type: ignore[no-untyped-def]
-            return {"loss": (self.layer(torch.stack(inputs)) - torch.stack(wanted)).square().mean()}
-
-    return SimpleNamespace(model=Model(), iter=0)
 
 
 @pytest.mark.slow

@@ -92,16 +92,35 @@ def test_a_head_of_other_classes_is_refused_before_training(refused: Run) -> Non
         ("sem_seg", "model.decode_head.num_classes=18", "model.decode_head has 18 outputs (num_classes)"),
         ("ins_seg", "model.roi_head.mask_head.num_classes=9", "model.roi_head.mask_head has 9 outputs"),
         ("pan_seg", "model.semantic_head.num_stuff_classes=31", "model.semantic_head has 31 outputs (num_stuff"),
+        ("tagging", "model.backbone.num_classes=5", "model.backbone has 5 outputs (num_classes), but the data has 7"),
     ],
 )
 def test_every_library_s_heads_are_compared(
     data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], task: str, option: str, expected: str
 ) -> None:
-    write = semantic_model.write_config if task == "sem_seg" else mask_models.write_config
+    if task == "tagging":
+        config: str | Path = "dla34_5x_224x224_weather_tag_bdd100k"
+    else:
+        config = (semantic_model if task == "sem_seg" else mask_models).write_config(tmp_path, task)
     workers = ["train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"]
     options = ["--no-validate", "--cfg-options", option, *workers]
-    assert train(task, write(tmp_path, task), data_root, tmp_path / "work", *options) == 2
+    assert train(task, config, data_root, tmp_path / "work", *options) == 2
     assert expected in capfd.readouterr().err
+
+
+def test_validation_is_of_the_classes_that_are_trained(refused: Run, data_root: Path, tmp_path: Path) -> None:
+    cars = frames(data_root)
+    for frame in cars:
+        for label in frame.get("labels") or ():
+            label["category"] = "car"
+    (tmp_path / "cars.json").write_text(json.dumps(cars))
+    options = ["train_dataloader.dataset.metainfo.classes=[car]", "model.bbox_head.num_classes=1"]
+    line = refused(*options, labels=cars)
+    assert "the validation data has the classes pedestrian, rider, car" in line and "the training data car; set" in line
+    options += ["val_dataloader.dataset.metainfo.classes=[car]"]
+    line = refused(*options, f"val_dataloader.dataset.ann_file={tmp_path / 'cars.json'}", labels=cars)
+    assert "the data has the classes car, but the official evaluation knows pedestrian, rider" in line
+    assert "(--no-validate)" in line
 
 
 def test_labels_without_people_are_named(data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -165,6 +184,7 @@ def test_weights_that_ship_are_found_from_anywhere(tmp_path: Path, monkeypatch: 
 def test_a_loss_that_is_no_number_stops_and_names_the_images(refused: Run, data_root: Path, tmp_path: Path) -> None:
     line = refused("optim_wrapper.optimizer.lr=1e30", "optim_wrapper.clip_grad=None", "param_scheduler=[]")
     assert "error: iteration " in line and "the loss is nan" in line
+    assert "--checkpoint epoch_N.pth --work-dir NEW --cfg-options optim_wrapper.optimizer.lr=" in line
     paths = line.partition("with the images ")[2].partition("; look")[0].split(", ")
     assert len(paths) == 2 and all(Path(path).is_file() for path in paths)
     assert not list((tmp_path / "work").glob("*.tmp"))
@@ -195,6 +215,28 @@ def test_memory_that_does_not_suffice(refused: Run, monkeypatch: pytest.MonkeyPa
     assert "not enough memory (CUDA out of memory); lower train_dataloader.batch_size" in refused()
 
 
+def test_only_errors_of_the_folder_are_blamed_on_it(
+    refused: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meet(number: int, path: Path | None = None) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(number, "this", *([str(path)] if path else []))
+
+        monkeypatch.setattr("bdd100k_models.engine.loops.train_batch", fail)
+
+    words = ("--no-validate",)
+    meet(errno.EACCES, tmp_path / "work/20260101/log")
+    assert f"{tmp_path / 'work'}: cannot be written (this)" in refused(words=words)
+    meet(errno.EROFS)
+    assert f"{tmp_path / 'work'}: cannot be written (this)" in refused(words=words)
+    meet(errno.EMFILE)
+    assert "too many files are open; lower train_dataloader.num_workers" in refused(words=words)
+    for number, path in ((errno.EACCES, tmp_path / "data/images/a.jpg"), (errno.EIO, None)):
+        meet(number, path)
+        with pytest.raises(OSError, match="this"):
+            refused(words=words)
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     refused: Run, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,9 +264,13 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
     assert set(losses(work)) == {1, 2, 3, 4}
 
 
-def test_a_run_resumes_with_the_same_batch_alone(refused: Run, data_root: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_the_same_batch_and_rate_alone(refused: Run, data_root: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     words = ("--no-validate", "--cfg-options", *OPTIONS, "train_cfg.max_epochs=1")
     assert train("det", MODEL, data_root, work, *words) == 0
     line = refused("train_dataloader.batch_size=3", words=("--no-validate", "--resume"))
     assert "was trained with 2 images a step, now there are 3" in line
+    line = refused("optim_wrapper.optimizer.lr=1e-5", words=("--no-validate", "--resume"))
+    assert "epoch_1.pth: was trained with the learning rate 0.004, now it is 1e-05; " in line
+    assert "(--checkpoint FILE --work-dir NEW)" in line
+    assert train("det", MODEL, data_root, work, "--resume", *words) == 0

@@ -25,6 +25,7 @@ def chosen(device: torch.device, amp: bool, **wrapper: object) -> dict[str, obje
         (CPU, True, {"type": "OptimWrapper"}, {"type": "CpuAmpOptimWrapper"}),
         (CPU, False, {"type": "AmpOptimWrapper", "loss_scale": 512.0}, {"type": "OptimWrapper"}),
         (CPU, True, {"type": "AmpOptimWrapper", "loss_scale": 512.0}, {"type": "CpuAmpOptimWrapper"}),
+        (CPU, False, {"type": "CpuAmpOptimWrapper"}, {"type": "CpuAmpOptimWrapper"}),  # as an earlier run left it
         (CPU, False, {"type": "Other", "own": 1}, {"type": "Other", "own": 1}),
         (GPU, False, {"type": "OptimWrapper"}, {"type": "OptimWrapper"}),
         (GPU, True, {"type": "OptimWrapper"}, {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}),

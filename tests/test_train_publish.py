@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from bdd100k_models.cli import main
+from bdd100k_models.datasets.synth import generate
 from bdd100k_models.engine.checkpoint import load_weights
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.model import build_model
+from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo.records import resolve_config
 from det_model import MODEL, make_checkpoint
+from train_model import train
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,30 @@ def test_a_run_becomes_a_file_of_the_zoo(trained: Path, tmp_path: Path, capsys: 
     printed = capsys.readouterr().out
     assert digest in printed and "zoo/det.json" in printed
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".md5", ".pth"]
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_real_run_is_published(tmp_path: Path, averaged: bool) -> None:
+    """Of a run with a moving average that is what is published."""
+    root, work = tmp_path / "data", tmp_path / "work"
+    generate(root, {"train": 2}, seed=5, tasks=("det",), size=(320, 180), nproc=1)
+    loader = ("train_dataloader.batch_size=1", "train_dataloader.num_workers=0")
+    loader = (*loader, "train_dataloader.persistent_workers=False", "auto_scale_lr.base_batch_size=1")
+    options = (*loader, "train_dataloader.dataset.pipeline.2.scale=(128,72)", "train_cfg.max_epochs=1")
+    flags = ("--no-validate", *(["--ema"] if averaged else []))
+    assert train("det", MODEL, root, work, *flags, "--cfg-options", *options) == 0
+    assert main(["publish", str(work / "epoch_1.pth"), str(tmp_path / "zoo")]) == 0
+    content = torch.load(work / "epoch_1.pth", weights_only=False)
+    published = torch.load(tmp_path / "zoo" / f"{MODEL}.pth", weights_only=True)
+    assert published["meta"]["dataset_meta"].keys() == {"classes", "palette"}
+    assert tuple(published["meta"]["dataset_meta"]["classes"]) == TASKS["det"].categories
+    state = published["state_dict"]
+    assert state.keys() == content["state_dict"].keys()
+    assert all(torch.equal(value, content["state_dict"][key]) for key, value in state.items())
+    if averaged:
+        last = {key.removeprefix("module."): value for key, value in content["ema_state_dict"].items()}
+        assert any(not torch.equal(value, last[key]) for key, value in state.items() if key.endswith("conv1.weight"))
+    load_weights(build_model(load_config(resolve_config("det", MODEL))), tmp_path / "zoo" / f"{MODEL}.pth")
 
 
 def test_a_published_row_keeps_its_recipe_and_no_scores_of_others(tmp_path: Path) -> None:
@@ -92,6 +119,19 @@ def test_half_precision_halves_the_file_and_loads(trained: Path, tmp_path: Path)
     for key, value in model.state_dict().items():
         torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-3)
     assert not (tmp_path / "half.entry.json").exists()  # not named like a config
+
+
+def test_what_half_precision_cannot_hold_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
+    content = torch.load(trained, weights_only=True)
+    key = next(key for key in content["state_dict"] if key.endswith("running_var"))
+    content["state_dict"][key][0] = 1e6
+    torch.save(content, tmp_path / "epoch_3.pth")
+    assert main(["publish", str(tmp_path / "epoch_3.pth"), str(tmp_path / f"{MODEL}.pth"), "--half"]) == 0
+    kinds = {name: value.dtype for name, value in torch.load(tmp_path / f"{MODEL}.pth")["state_dict"].items()}
+    assert [name for name, kind in kinds.items() if kind == torch.float32] == [key]
+    model = build_model(load_config(resolve_config("det", MODEL)))
+    load_weights(model, tmp_path / f"{MODEL}.pth")
+    assert torch.equal(model.state_dict()[key], content["state_dict"][key])
 
 
 def test_what_cannot_be_published(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

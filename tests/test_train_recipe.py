@@ -19,12 +19,13 @@ from bdd100k_models.engine.loops import count_samples, split_batch
 from bdd100k_models.engine.recipe import (
     add_average,
     apply_plan,
+    fit_recipe,
     plan_batch,
     scale_iterations,
     set_tensorboard,
     wrap_for_running,
 )
-from bdd100k_models.engine.run_record import newest_checkpoint, read_record
+from bdd100k_models.engine.run_record import newest_checkpoint, note_checkpoint, read_record
 from bdd100k_models.engine.sampling import SampleIndex, SeededDataset, SeededSampler, set_generators
 from bdd100k_models.engine.train import TrainOptions, _apply
 from bdd100k_models.errors import ConfigError, InputError
@@ -116,9 +117,11 @@ def test_checkpoints_within_epochs_are_refused() -> None:
 
 def test_the_published_total_leaves_the_recipe_alone() -> None:
     config, untouched = load("det", DET), load("det", DET)
-    apply_plan(config, plan_batch(config, 1, "auto"), follow=True)
+    plan = plan_batch(config, 1, "auto")
+    fit_recipe(config, plan, follow=True)
+    apply_plan(config, plan)
     assert config.train_dataloader.batch_size == 32 and config.train_cfg.part_size == 4
-    assert config.auto_scale_lr.enable is False
+    assert config.auto_scale_lr == {"enable": False, "base_batch_size": 32}
     for key in ("param_scheduler", "optim_wrapper", "default_hooks"):
         assert config[key] == untouched[key]
     assert config.train_cfg.max_epochs == untouched.train_cfg.max_epochs
@@ -127,16 +130,23 @@ def test_the_published_total_leaves_the_recipe_alone() -> None:
 def test_another_total_scales_rate_and_iterations() -> None:
     """Sixteen processes of two images: twice the published sixteen, so half the iterations at twice the rate."""
     config, published = sem_seg(), sem_seg()
-    apply_plan(config, plan_batch(config, 16, "auto"), follow=True)
-    assert config.auto_scale_lr.enable is True and config.auto_scale_lr.base_batch_size == 16
+    for _ in range(2):  # the second time there is nothing left to do
+        fit_recipe(config, plan_batch(config, 16, "auto"), follow=True)
+        assert config.auto_scale_lr == {"enable": False, "base_batch_size": 32}
+        assert config.optim_wrapper.optimizer.lr == 2 * published.optim_wrapper.optimizer.lr
     for key in ("max_iters", "val_interval"):
         assert config.train_cfg[key] * 2 == published.train_cfg[key]
     assert config.default_hooks.checkpoint.interval * 2 == published.default_hooks.checkpoint.interval
     assert [s.end * 2 for s in config.param_scheduler] == [s.end for s in published.param_scheduler]
+    for scaled in (False, True):
+        config = sem_seg()
+        fit_recipe(config, plan_batch(config, 16, "off"), follow=False, scale_rate=scaled)
+        assert config.train_cfg.max_iters == published.train_cfg.max_iters
+        assert config.optim_wrapper.optimizer.lr == (1 + scaled) * published.optim_wrapper.optimizer.lr
     config = sem_seg()
-    apply_plan(config, plan_batch(config, 16, "off"), follow=False)
-    assert config.train_cfg.max_iters == published.train_cfg.max_iters
-    assert config.auto_scale_lr.enable is False
+    del config.optim_wrapper.optimizer["lr"]
+    with pytest.raises(ConfigError, match=r"names no optim_wrapper\.optimizer\.lr"):
+        fit_recipe(config, plan_batch(config, 16, "auto"), follow=True)
 
 
 def test_epochs_stay_and_warm_up_shrinks() -> None:
@@ -275,6 +285,18 @@ def test_the_newest_checkpoint_is_found_in_any_state_of_the_folder(tmp_path: Pat
     note.write_text("")  # cut off
     assert newest_checkpoint(tmp_path) == tmp_path / "epoch_10.pth"
     note.write_text("/where/the/folder/was/before/epoch_2.pth")
+    assert newest_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
+    original = tmp_path / "original"
+    original.mkdir()
+    for name in ("epoch_2.pth", "epoch_3.pth"):
+        (original / name).touch()
+    note.write_text(f"{original}/epoch_2.pth")  # of which this folder is a copy
+    assert newest_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
+    note.write_text(f"{original}/epoch_3.pth")
+    assert newest_checkpoint(tmp_path) == original / "epoch_3.pth"
+    note_checkpoint(tmp_path, None)
+    assert newest_checkpoint(tmp_path) is None
+    note_checkpoint(tmp_path, str(tmp_path / "epoch_2.pth"))
     assert newest_checkpoint(tmp_path) == tmp_path / "epoch_2.pth"
 
 

@@ -1,4 +1,4 @@
-"""What two processes do together, which one alone cannot show."""
+"""What two processes do together, and in parts, as one alone would do it at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from mmengine.hooks import EMAHook
+from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
 from mmengine.runner import get_priority
 
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.hooks import StatisticsHook
+from bdd100k_models.engine.loops import train_batch
 from bdd100k_models.engine.recipe import _EMA
 
 _CPU = torch.device("cpu")
@@ -75,3 +79,60 @@ def test_all_processes_validate_with_the_statistics_of_the_first() -> None:
 
 def test_statistics_are_sent_before_a_moving_average_takes_the_place_of_the_model() -> None:
     assert get_priority(StatisticsHook.priority) < get_priority(_EMA["priority"])
+
+
+# ------------------------------------------------------------------------------------------------------- gradients
+
+
+class _Line(BaseModel):  # type: ignore[misc]
+    """A layer whose loss is a mean over images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(5, 1).double()
+        torch.nn.init.constant_(self.layer.weight, 0.3)
+        torch.nn.init.zeros_(self.layer.bias)
+
+    def forward(
+        self, inputs: list[torch.Tensor], wanted: list[torch.Tensor], mode: str = "loss"
+    ) -> dict[str, torch.Tensor]:
+        return {"loss": (self.layer(torch.stack(inputs)) - torch.stack(wanted)).square().mean()}
+
+
+def learn(model: Any, images: slice, size: int | None) -> tuple[float, torch.Tensor]:
+    """Take two steps with some of twelve images in parts; returns the last loss and the weights."""
+    torch.manual_seed(0)
+    batches = torch.randn(2, 12, 6, dtype=torch.float64)
+    # plain descent: unlike others it notices when gradients are twice as large
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    runner: Any = SimpleNamespace(model=model, iter=0, optim_wrapper=wrapper)
+    for batch in batches[:, images]:
+        logged = train_batch(runner, {"inputs": list(batch[:, :5]), "wanted": list(batch[:, 5:])}, size)
+        assert set(logged) == {"loss"}
+    return logged["loss"], getattr(model, "module", model).layer.weight.detach().clone()
+
+
+def assert_same(found: tuple[float, torch.Tensor], expected: tuple[float, torch.Tensor]) -> None:
+    assert found[0] == pytest.approx(expected[0], rel=1e-6)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-12, atol=1e-12)
+
+
+def test_parts_make_the_step_of_the_whole() -> None:
+    """With a loss that is a mean over images the gradients of the parts add up to those of the batch."""
+    whole = learn(_Line(), slice(None), None)
+    assert (whole[1] - 0.3).abs().min() > 1e-6  # where it began
+    for size in (12, 5, 2, 1):
+        assert_same(learn(_Line(), slice(None), size), whole)
+
+
+@pytest.mark.parametrize("size", [None, 2, 4])
+def test_two_processes_make_the_step_of_one(size: int | None) -> None:
+    """Each with every other image, in parts of which the last alone exchanges gradients."""
+
+    def work(rank: int) -> tuple[float, list[list[float]]]:
+        loss, weight = learn(MMDistributedDataParallel(_Line()), slice(rank, None, 2), size)
+        return loss, weight.tolist()
+
+    whole = learn(_Line(), slice(None), None)
+    for loss, weight in together(work):
+        assert_same((loss, torch.tensor(weight, dtype=torch.float64)), whole)

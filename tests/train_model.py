@@ -26,12 +26,14 @@ class Step:
     Attributes:
         loss: The sum of all losses.
         trained: How many parameters have a gradient.
+        moved: Of how many of them it is not zero everywhere.
         without: Names of trainable parameters that have none.
         broken: Names of parameters whose gradient is not finite.
     """
 
     loss: float
     trained: int
+    moved: int
     without: list[str]
     broken: list[str]
 
@@ -123,6 +125,7 @@ def one_step(path: Path, data_root: Path, images: int = 2) -> Step:
     return Step(
         float(total.detach()),
         len(gradients),
+        sum(bool(gradient.any()) for gradient in gradients.values()),
         sorted(trainable.keys() - gradients.keys()),
         [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())],
     )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bdd100k_models.formats.arrays import is_true
 from bdd100k_models.formats.scalabel import Label
 from bdd100k_models.tasks import IGNORED_MAPPING, NAME_MAPPING
 
 
-def canonical_category(name: str | None) -> tuple[str | None, bool]:
+def canonical_category(name: str | None, classes: Collection[str] = ()) -> tuple[str | None, bool]:
     """Map a label's category to the task's own name.
 
     Args:
         name: The category as the label file has it.
+        classes: Names that are kept as they are.
 
     Returns:
         The canonical name, and whether the label is to be ignored (neither positive nor negative).
     """
     if name is None:
         return None, False
+    if name in classes:
+        return name, False
     name = NAME_MAPPING.get(name, name)
     if name in IGNORED_MAPPING:
         return IGNORED_MAPPING[name], True

@@ -98,7 +98,7 @@ def instances_of_frame(
     for label in frame.labels or ():
         if label.box2d is None:
             continue
-        category, ignored = canonical_category(label.category)
+        category, ignored = canonical_category(label.category, label_of)
         if category not in label_of:
             raise LabelError(
                 f"{label_file}: frame {frame.name}, label {label.id}: unknown category {label.category!r}; "

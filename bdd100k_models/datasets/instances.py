@@ -23,6 +23,11 @@ class BDD100KInsSegDataset(SegmentDataset):
     task = TASKS["ins_seg"]
     METAINFO = {"classes": task.categories, "palette": task.palette}
 
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Return a record with the names of the classes, which its labels are read by."""
+        info: dict[str, Any] = super().get_data_info(idx)
+        return info | {"class_names": tuple(self._metainfo["classes"])}
+
 
 @TRANSFORMS.register_module()
 class LoadInstanceLabels(BaseTransform):  # type: ignore[misc]
@@ -42,7 +47,8 @@ class LoadInstanceLabels(BaseTransform):  # type: ignore[misc]
             MissingFileError: The bitmask is not there.
             LabelError: The labels are broken, or have another size than the image.
         """
-        segments = load_segments(results, TASKS["ins_seg"], tuple(results["img_shape"][:2]))
+        size = tuple(results["img_shape"][:2])
+        segments = load_segments(results, TASKS["ins_seg"], size, results.get("class_names", ()))
         if not segments and results.get("skip_empty"):
             return None
         add_instances(results, segments, [segment.category for segment in segments])

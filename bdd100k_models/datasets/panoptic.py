@@ -14,13 +14,18 @@ from mmengine.registry import DATASETS, TRANSFORMS
 
 from bdd100k_models.datasets.instances import add_instances
 from bdd100k_models.datasets.segments import SegmentDataset, load_segments
+from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats.results.panoptic import MODEL_CATEGORIES, THINGS
 from bdd100k_models.tasks import NO_CLASS, PALETTE, TASKS
 
 
 @DATASETS.register_module()
 class BDD100KPanSegDataset(SegmentDataset):
-    """The 10K images and their segments; see :class:`SegmentDataset` for the forms of labels."""
+    """The 10K images and their segments; see :class:`SegmentDataset` for the forms of labels.
+
+    Raises:
+        ConfigError: ``metainfo`` names other classes, which the bitmasks and the numbers of the models cannot hold.
+    """
 
     task = TASKS["pan_seg"]
     METAINFO = {
@@ -29,6 +34,16 @@ class BDD100KPanSegDataset(SegmentDataset):
         "stuff_classes": MODEL_CATEGORIES[THINGS:],
         "palette": tuple(PALETTE[name] for name in MODEL_CATEGORIES),
     }
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """List images and where their labels are."""
+        for key in ("classes", "thing_classes", "stuff_classes"):
+            if tuple(self._metainfo[key]) != self.METAINFO[key]:
+                raise ConfigError(
+                    f"dataset.metainfo.{key}: panoptic segmentation is trained with the data set's own 40 categories "
+                    "alone; leave it out, or train ins_seg or sem_seg with other classes"
+                )
+        return super().load_data_list()
 
 
 @TRANSFORMS.register_module()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.polygons import paint_polygons
 from bdd100k_models.formats.scalabel import RLE, ImageSize, Poly2D
 from bdd100k_models.formats.stream import stream_frames
-from bdd100k_models.tasks import IMAGE_SIZE, Task
+from bdd100k_models.tasks import IMAGE_SIZE, NOT_EVALUATED, Task
 
 
 class _ListedLabel(msgspec.Struct):
@@ -164,13 +164,16 @@ def _frames(labels: Path) -> Iterator[tuple[str, _ListedFrame]]:
         yield file, listed
 
 
-def load_segments(record: dict[str, Any], task: Task, size: tuple[int, int]) -> list[Segment]:
+def load_segments(
+    record: dict[str, Any], task: Task, size: tuple[int, int], classes: Sequence[str] = ()
+) -> list[Segment]:
     """Read the segments of an image.
 
     Args:
         record: What :class:`SegmentDataset` lists of it: ``segments_path`` and ``segments``.
-        task: The task, whose categories count.
+        task: The task.
         size: Height and width of the image in pixels.
+        classes: The categories that count, which bitmasks number as the task does its own; by default those.
 
     Returns:
         Segments in order of their ids or labels; those of later labels lie on top where polygons overlap, as in the
@@ -180,17 +183,18 @@ def load_segments(record: dict[str, Any], task: Task, size: tuple[int, int]) -> 
         MissingFileError: The bitmask is not there.
         LabelError: The labels are broken, or have another size than the image; the message names file and label.
     """
+    classes = classes or task.categories
     if record["segments"] is None:
-        return segments_of_bitmask(Path(record["segments_path"]), task, size)
+        return segments_of_bitmask(Path(record["segments_path"]), task, size, classes)
     try:
         frame = _DECODER.decode(record["segments"])
     except msgspec.ValidationError as error:
         place = f"{record['segments_path']}: frame of {record['img_path']}"
         raise LabelError(f"{place}: {error}; this is not the Scalabel format") from None
-    return _segments_of_frame(frame, task, size, f"{record['segments_path']}: frame {frame.name}")
+    return _segments_of_frame(frame, task, size, classes, f"{record['segments_path']}: frame {frame.name}")
 
 
-def segments_of_bitmask(path: Path, task: Task, size: tuple[int, int]) -> list[Segment]:
+def segments_of_bitmask(path: Path, task: Task, size: tuple[int, int], classes: Sequence[str]) -> list[Segment]:
     """Read the segments of a bitmask; see :func:`load_segments`."""
     bitmask = read_bitmask(path)
     check_size(bitmask.ids.shape, size, str(path))
@@ -208,17 +212,19 @@ def segments_of_bitmask(path: Path, task: Task, size: tuple[int, int]) -> list[S
         earlier = number
         if category_id == 0:
             continue
-        if index >= len(task.categories):
-            known = f"{task.first_id} to {len(task.categories) - 1 + task.first_id}"
+        if index >= len(classes):
+            known = f"{task.first_id} to {len(classes) - 1 + task.first_id}"
             raise LabelError(f"{path}: instance {number} has category {category_id}; categories are {known}")
         segments.append(Segment(index, bool(flags & (CROWD | IGNORED)), joined == value))
     return segments
 
 
-def _segments_of_frame(frame: _Frame, task: Task, size: tuple[int, int], where: str) -> list[Segment]:
+def _segments_of_frame(
+    frame: _Frame, task: Task, size: tuple[int, int], classes: Sequence[str], where: str
+) -> list[Segment]:
     if frame.size is not None:
         check_size((frame.size.height, frame.size.width), size, where)
-    labels = [(label, *_category_of(label, task, where)) for label in frame.labels or ()]
+    labels = [(label, *_category_of(label, task, classes, where)) for label in frame.labels or ()]
     chosen = [(label, index, ignored) for label, index, ignored in labels if index is not None]
     polygons = [
         (place, label.poly2d) for place, (label, _, _) in enumerate(chosen) if label.rle is None and label.poly2d
@@ -238,20 +244,21 @@ def _segments_of_frame(frame: _Frame, task: Task, size: tuple[int, int], where: 
     return segments
 
 
-def _category_of(label: _Label, task: Task, where: str) -> tuple[int | None, bool]:
+def _category_of(label: _Label, task: Task, classes: Sequence[str], where: str) -> tuple[int | None, bool]:
     """Return the index of a label's category, None for one that does not count, and whether it is ignored."""
     flags = label.attributes
     marked = flags is not None and (is_true(flags.crowd) or is_true(flags.ignored))
-    if task.name == "pan_seg":  # its labels name more than is evaluated
-        known = label.category in task.categories
-        return (task.categories.index(str(label.category)) if known else None), marked
-    category, ignored = canonical_category(label.category)
-    if category not in task.categories:
+    if label.category in NOT_EVALUATED.get(task.name, ()):
+        return None, marked
+    # the official names of older labels are those of objects; segments are named as they are
+    category, ignored = (
+        (label.category, False) if task.name == "pan_seg" else canonical_category(label.category, classes)
+    )
+    if category not in classes:
         raise LabelError(
-            f"{where}, label {label.id}: unknown category {label.category!r}; "
-            f"the classes are {', '.join(task.categories)}"
+            f"{where}, label {label.id}: unknown category {label.category!r}; the classes are {', '.join(classes)}"
         )
-    return task.categories.index(category), ignored or marked
+    return classes.index(category), ignored or marked
 
 
 def check_size(found: tuple[int, ...], size: tuple[int, int], where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.bitmask import check_classes, read_mask
 from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.regions import paint_regions
-from bdd100k_models.formats.scalabel import Frame, load_frames
-from bdd100k_models.tasks import NO_CLASS, TASKS, Task
+from bdd100k_models.formats.scalabel import Frame, Label, load_frames
+from bdd100k_models.tasks import NO_CLASS, NOT_EVALUATED, TASKS, Task
 
 
 class _SemanticDataset(BaseDataset):  # type: ignore[misc]
@@ -25,11 +26,11 @@ class _SemanticDataset(BaseDataset):  # type: ignore[misc]
 
     ``ann_file`` is a folder of masks (PNG, 8 bits, a class each pixel, 255 for none), or Scalabel JSON with run lengths
     or polygons. Where the data set's own masks are named but were not downloaded, its run lengths or polygons are
-    taken.
+    taken. ``metainfo`` may name other classes, by which JSON is read; in masks their numbers are their places.
 
     Raises:
         MissingFileError: There are no labels.
-        LabelError: They hold no images.
+        LabelError: They hold no images, or for training no label.
     """
 
     task: Task
@@ -50,13 +51,19 @@ class _SemanticDataset(BaseDataset):  # type: ignore[misc]
                 {"img_path": str(item.path), "seg_map_path": str(labels / Path(item.name).with_suffix(".png"))}
                 for item in items
             ]
-        records = [
-            {"img_path": str(folder / frame.name), "seg_labels": frame, "seg_map_path": str(labels)}
-            for frame in load_frames(labels)
-        ]
-        if not records:
+        frames = load_frames(labels)
+        if not frames:
             raise LabelError(f"{labels}: holds no frames; check that it is the label file of the split")
-        return records
+        if not self.test_mode and not any(frame.labels for frame in frames):
+            raise LabelError(f"{labels}: no image has a label; training needs labelled images")
+        return [
+            {"img_path": str(folder / frame.name), "seg_labels": frame, "seg_map_path": str(labels)} for frame in frames
+        ]
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Return a record with the names of the classes, which its labels are read by."""
+        info: dict[str, Any] = super().get_data_info(idx)
+        return info | {"class_names": tuple(self._metainfo["classes"])}
 
 
 @DATASETS.register_module()
@@ -94,49 +101,66 @@ class LoadSemanticLabels(BaseTransform):  # type: ignore[misc]
 
         Raises:
             MissingFileError: The mask is not there.
-            LabelError: The labels are broken, hold a value that is no class, or have another size than the image.
+            LabelError: The labels are broken, name an unknown category, hold a value that is no class, or have another
+                size than the image.
         """
         size = tuple(results["img_shape"][:2])
         frame = results.pop("seg_labels", None)
         where = str(results["seg_map_path"])
-        classes = read_mask(Path(where)) if frame is None else paint_frame(frame, self.task, size, where)
+        names = results.get("class_names") or self.task.categories
+        classes = read_mask(Path(where)) if frame is None else paint_frame(frame, self.task, size, where, names)
         if classes.shape != size:
             raise LabelError(
                 f"{where}: {classes.shape[0]}x{classes.shape[1]} pixels (height x width), but the image "
                 f"{results['img_path']} has {size[0]}x{size[1]}; take the mask of this image"
             )
-        check_classes(classes, len(self.task.categories), where)
+        check_classes(classes, len(names), where)
         results["gt_seg_map"] = classes
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
 
-def paint_frame(frame: Frame, task: Task, size: tuple[int, int], where: str) -> npt.NDArray[np.uint8]:
+def paint_frame(
+    frame: Frame, task: Task, size: tuple[int, int], where: str, names: Sequence[str] = ()
+) -> npt.NDArray[np.uint8]:
     """Paint the labels of a frame into a map of classes.
 
-    Labels of other categories than the task's are left out, and later labels lie on top, as in the official
-    conversion. What no label covers is background where the task has such a class, and 255 otherwise.
+    Labels of categories that the data set does not evaluate are left out, and later labels lie on top, as in the
+    official conversion. What no label covers is background where the task has such a class, and 255 otherwise.
 
     Args:
         frame: The frame; of a label with both ``rle`` and ``poly2d`` the former counts.
         task: The task.
         size: Height and width of the image in pixels.
         where: The label file, for errors.
+        names: The classes; by default the task's categories.
 
     Returns:
         uint8 (height, width).
 
     Raises:
-        LabelError: A mask is malformed or has another size than the image, or a polygon is malformed.
+        LabelError: A category is unknown, a mask is malformed or has another size than the image, or a polygon is
+            malformed.
     """
-    names = task.categories
+    names = names or task.categories
     place = f"{where}: frame {frame.name}"
     if frame.size is not None and (frame.size.height, frame.size.width) != size:
         raise LabelError(
             f"{place}: size is {frame.size.height}x{frame.size.width} (height x width), but the image has "
             f"{size[0]}x{size[1]}; take the labels of this image"
         )
-    labels = [label for label in frame.labels or () if label.category in names]
+    labels = [label for label in frame.labels or () if _counts(label, task, names, place)]
     outside = names.index("background") if "background" in names else NO_CLASS
     classes = np.array([outside, *(names.index(str(label.category)) for label in labels)], np.uint8)
     return np.take(classes, paint_regions([(label.rle, label.poly2d) for label in labels], size, place))
+
+
+def _counts(label: Label, task: Task, names: Sequence[str], place: str) -> bool:
+    """Tell whether a label is of a class; refuse one that is of none although it should be."""
+    if label.category in names:
+        return True
+    if label.category in NOT_EVALUATED.get(task.name, ()):
+        return False
+    raise LabelError(
+        f"{place}, label {label.id}: unknown category {label.category!r}; the classes are {', '.join(names)}"
+    )

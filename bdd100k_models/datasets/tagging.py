@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class BDD100KTaggingDataset(BaseDataset):  # type: ignore[misc]
 
     Args:
         tag: ``weather``, ``scene`` or ``timeofday``.
-        kwargs: See mmengine's ``BaseDataset``.
+        kwargs: See mmengine's ``BaseDataset``. ``metainfo`` may name other values of the tag as ``classes``.
 
     Raises:
         ConfigError: There is no such tag.
@@ -47,8 +48,9 @@ class BDD100KTaggingDataset(BaseDataset):  # type: ignore[misc]
         folder = Path(self.data_prefix["img_path"])
         # the metric reads the same file again
         self._metainfo |= {"ann_file": str(label_file), "image_dir": str(folder)}
+        values = tuple(self._metainfo["classes"])
         records = [
-            {"img_path": str(folder / frame.name), "gt_label": tag_index(frame, self.tag, str(label_file))}
+            {"img_path": str(folder / frame.name), "gt_label": tag_index(frame, self.tag, values, str(label_file))}
             for frame in load_any_frames(label_file)
         ]
         if not records:
@@ -56,15 +58,15 @@ class BDD100KTaggingDataset(BaseDataset):  # type: ignore[misc]
         return records
 
 
-def tag_index(frame: Frame, tag: str, where: str) -> int:
-    """Return the index of a frame's value of ``tag``.
+def tag_index(frame: Frame, tag: str, values: Sequence[str], where: str) -> int:
+    """Return the index of a frame's value of ``tag`` among ``values``.
 
     Raises:
-        LabelError: The frame lacks the tag, or has a value that the tag does not know; ``where`` names the file.
+        LabelError: The frame lacks the tag, or has a value that is none of them; ``where`` names the file.
     """
     value = (frame.attributes or {}).get(tag)
     if value is None:
         raise LabelError(f"{where}: frame {frame.name}: attributes have no {tag}; label it, or take the frame out")
-    if value not in TAGS[tag]:
-        raise LabelError(f"{where}: frame {frame.name}: unknown {tag} {value!r}; it can be {', '.join(TAGS[tag])}")
-    return TAGS[tag].index(value)
+    if value not in values:
+        raise LabelError(f"{where}: frame {frame.name}: unknown {tag} {value!r}; it can be {', '.join(values)}")
+    return values.index(value)

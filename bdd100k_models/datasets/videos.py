@@ -57,7 +57,7 @@ def read_videos(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     label_of = {name: index for index, name in enumerate(classes)}
     videos: list[list[Record]] = []
     count = 0
-    source = _bitmask_videos(labels) if holds_folders(labels) else frames_in(labels)
+    source = _bitmask_videos(labels, tuple(label_of)) if holds_folders(labels) else frames_in(labels)
     for name, frames in frames_by_video(source, str(labels)).items():
         numbers: dict[str, int] = {}
         records = []
@@ -92,11 +92,13 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
         LabelError: They name an unknown category.
     """
     label_of = {name: index for index, name in enumerate(classes)}
-    elsewhere = set(TASKS["det"].categories) - label_of.keys()
+    elsewhere = set(TASKS["det"].categories).difference(TASKS["mot"].categories, label_of)
     videos = []
-    source = _bitmask_frames(files_in(labels, ".png")) if _has_bitmasks(labels) else load_any_frames(labels)
+    bitmasks = _has_bitmasks(labels)
+    source = _bitmask_frames(files_in(labels, ".png"), tuple(label_of)) if bitmasks else load_any_frames(labels)
     for count, frame in enumerate(source):
-        frame.labels = [label for label in frame.labels or () if canonical_category(label.category)[0] not in elsewhere]
+        named = [(label, canonical_category(label.category, label_of)[0]) for label in frame.labels or ()]
+        frame.labels = [label for label, category in named if category not in elsewhere]
         numbers = {str(label.id): number for number, label in enumerate(frame.labels, 1)}
         record = _record(frame, image_dir / frame.name, label_of, numbers, labels, min_area)
         record |= {"img_id": count, "video_id": count, "frame_id": 0, "video_length": 1, "frame_index": 0}
@@ -108,16 +110,16 @@ def _has_bitmasks(labels: Path) -> bool:
     return is_dir(labels) and bool(files_in(labels, ".png"))
 
 
-def _bitmask_videos(labels: Path) -> Iterator[Frame]:
+def _bitmask_videos(labels: Path, classes: Sequence[str]) -> Iterator[Frame]:
     for video, files in bitmasks_in(labels):
-        for path, frame in zip(files, _bitmask_frames(files), strict=True):
+        for path, frame in zip(files, _bitmask_frames(files, classes), strict=True):
             frame.videoName, frame.frameIndex = video, frame_index_of(path)
             yield frame
 
 
-def _bitmask_frames(files: Iterable[Path]) -> Iterator[Frame]:
+def _bitmask_frames(files: Iterable[Path], classes: Sequence[str]) -> Iterator[Frame]:
     """Read bitmasks as frames with run lengths; a pixel of each object tells what it is."""
-    names = {number: name for name, number in TASKS["mots"].category_ids.items()}
+    names = dict(enumerate(classes, TASKS["mots"].first_id))
     for path in files:
         bitmask = read_bitmask(path)
         height, width = bitmask.ids.shape
@@ -178,9 +180,9 @@ def _area(box: list[float]) -> float:
 _STILLS = {"mot": "det", "mots": "ins_seg"}
 
 
-def _metainfo(task: str) -> dict[str, Any]:
+def _metainfo(task: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     row = get_task(task)
-    return {"classes": row.categories, "palette": row.palette}
+    return {"classes": row.categories, "palette": row.palette, **(given or {})}
 
 
 class _LabelsInAnyForm(BaseDataset):  # type: ignore[misc]
@@ -204,12 +206,13 @@ class BDD100KVideoDataset(_LabelsInAnyForm, BaseVideoDataset):  # type: ignore[m
 
     Args:
         task: ``mot`` or ``mots``: whose classes.
+        metainfo: Other ``classes``.
         options: Of mmdet's data set; ``ann_file`` and ``data_prefix`` (``img``) are needed.
     """
 
-    def __init__(self, task: str = "mot", **options: Any) -> None:
+    def __init__(self, task: str = "mot", metainfo: Mapping[str, Any] | None = None, **options: Any) -> None:
         self.task = task
-        super().__init__(metainfo=_metainfo(task), **options)
+        super().__init__(metainfo=_metainfo(task, metainfo), **options)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the videos.
@@ -277,6 +280,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         still: ``ann_file`` and ``data_prefix`` of single images to mix in.
         keep_unmatched: Also give pairs that share no track; otherwise another key is drawn instead.
         min_area: Boxes with fewer square pixels are left out.
+        metainfo: Other ``classes``.
         options: Of mmengine's data set; ``ann_file`` and ``data_prefix`` (``img``) are needed.
 
     Raises:
@@ -292,6 +296,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         still: dict[str, Any] | None = None,
         keep_unmatched: bool = False,
         min_area: float = 0.0,
+        metainfo: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         if frame_range < 1:
@@ -301,7 +306,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         self.still = still
         self.keep_unmatched = keep_unmatched
         self.min_area = min_area
-        super().__init__(metainfo=_metainfo(task), **options)
+        super().__init__(metainfo=_metainfo(task, metainfo), **options)
 
     def load_data_list(self) -> list[Record]:
         """Read the frames of all videos, one after the other, and then the single images."""

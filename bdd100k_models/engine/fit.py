@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -11,10 +11,11 @@ from bdd100k_models.errors import ConfigError
 
 #: Heads whose number of classes says nothing: they tell objects from background, or one object from another.
 _CLASS_AGNOSTIC = ("RPNHead", "EmbeddingRPNHead", "QuasiDenseEmbedHead")
+_SHOWN = 12  # classes that a message names
 
 
 def check_fit(model: nn.Module, meta: Mapping[str, Any]) -> None:
-    """Check that each head has as many outputs as the data has classes (of its kind) or joints.
+    """Check that each head, or a backbone that classifies, has as many outputs as the data has classes or joints.
 
     Args:
         model: As built.
@@ -42,22 +43,52 @@ def check_fit(model: nn.Module, meta: Mapping[str, Any]) -> None:
         if count != fitting[attribute]:
             raise ConfigError(
                 f"model.{name} has {count} outputs ({attribute}), but the data has {fitting[attribute]} classes "
-                f"({', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}); set model.{name}.{attribute}, or "
-                "the classes in train_dataloader.dataset.metainfo"
+                f"({_shown(classes)}); set model.{name}.{attribute}, or the classes in "
+                "train_dataloader.dataset.metainfo"
             )
 
 
+def check_scored(trained: Mapping[str, Any], scored: Mapping[str, Any], official: Iterable[Sequence[str]]) -> None:
+    """Check that validation is of the classes that are trained, and that the official evaluation knows them.
+
+    Args:
+        trained: ``metainfo`` of the training data.
+        scored: That of the validation data.
+        official: The classes that each metric knows, in order.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    classes, others = (tuple(meta.get("classes") or ()) for meta in (trained, scored))
+    if classes != others:
+        raise ConfigError(
+            f"the validation data has the classes {_shown(others)}, but the training data {_shown(classes)}; set "
+            "val_dataloader.dataset.metainfo as that of train_dataloader, or train without scores (--no-validate)"
+        )
+    for known in official:
+        if classes and known and classes != tuple(known):
+            raise ConfigError(
+                f"the data has the classes {_shown(classes)}, but the official evaluation knows {_shown(known)} alone; "
+                "train others without scores (--no-validate)"
+            )
+
+
+def _shown(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:_SHOWN]) + (", ..." if len(classes) > _SHOWN else "")
+
+
 def _outputs(model: nn.Module) -> Iterator[tuple[str, str, int]]:
-    """Yield the name of each head, the attribute that says how many outputs it has, and the number."""
+    """Yield the name of each part with outputs, the attribute that says how many outputs it has, and the number."""
     counted: tuple[str, ...] = ()  # how names inside a semantic head begin, whose classes it has itself
     for name, module in model.named_modules():
+        named = "head" in name or name == "backbone"  # some backbones classify
         agnostic = any(base.__name__ in _CLASS_AGNOSTIC for base in type(module).__mro__)
-        if "head" not in name or name.startswith(counted) or agnostic or getattr(module, "class_agnostic", False):
+        if not named or name.startswith(counted) or agnostic or getattr(module, "class_agnostic", False):
             continue
         semantic = hasattr(module, "num_stuff_classes") or hasattr(module, "num_things_classes")
         if semantic:
             counted += (f"{name}.",)
         for attribute in ("num_things_classes", "num_stuff_classes") if semantic else ("num_classes",):
             count = getattr(module, attribute, None)
-            if isinstance(count, int):
+            if isinstance(count, int) and (count > 0 or name != "backbone"):
                 yield name, attribute, count

@@ -7,13 +7,16 @@ from typing import Any
 
 from mmengine.dist import broadcast, get_rank
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
+from mmengine.logging import MessageHub
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.nn.modules.batchnorm import _NormBase
 
 from bdd100k_models.engine.distributed import on_main
-from bdd100k_models.engine.fit import check_fit
-from bdd100k_models.engine.run_record import read_record, write_record
+from bdd100k_models.engine.fit import check_fit, check_scored
+from bdd100k_models.engine.metric import BDD100KMetric
+from bdd100k_models.engine.run_record import note_checkpoint, read_record, write_record
+from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.engine.sampling import set_generators
 
 _MIXING = ("Mosaic", "MixUp")
@@ -54,8 +57,14 @@ class FitCheckHook(Hook):  # type: ignore[misc]
     """Refuses a model whose outputs are not the classes of its data, before anything is fetched or trained."""
 
     def before_run(self, runner: Runner) -> None:
-        """Compare the model with the training data."""
-        check_fit(getattr(runner.model, "module", runner.model), runner.train_dataloader.dataset.metainfo)
+        """Compare the model with the training data, and that with the validation data."""
+        meta = runner.train_dataloader.dataset.metainfo
+        check_fit(getattr(runner.model, "module", runner.model), meta)
+        if runner.val_loop is not None:
+            official = [
+                metric.classes for metric in runner.val_loop.evaluator.metrics if isinstance(metric, BDD100KMetric)
+            ]
+            check_scored(meta, runner.val_dataloader.dataset.metainfo, official)
 
 
 @HOOKS.register_module()
@@ -142,16 +151,43 @@ class _Remover:
 class KeepingCheckpointHook(CheckpointHook):  # type: ignore[misc]
     """Saves checkpoints; an older one goes only when the newer one is whole.
 
-    A score that an evaluation does not have, since no label is of any class, makes no best checkpoint.
+    A score that an evaluation does not have, since no label is of any class, makes no best checkpoint. A run that goes
+    on from another folder leaves the best checkpoint there alone.
     """
 
-    def before_train(self, runner: Runner) -> None:
-        """Find out where checkpoints go, and remove what an interrupted run left half written."""
+    def before_train(self, runner: TrainingRunner) -> None:
+        """Find out where checkpoints go and what they go on from; remove what an interrupted run left half written."""
         super().before_train(runner)
         self.file_backend: Any = _Remover(self.file_backend)
+        if runner.resumed_from is not None and runner.resumed_from.resolve().parent == Path(self.out_dir).resolve():
+            # without one, mmengine would not save the score of a validation that is made up for
+            self.last_ckpt: str | None = self._own(str(runner.resumed_from))
+        self._find_best(runner.message_hub)
         if get_rank() == 0:
+            note_checkpoint(Path(runner.work_dir), self.last_ckpt)
             for leftover in Path(self.out_dir).glob(".*.pth.*.tmp"):
                 leftover.unlink(missing_ok=True)
+
+    def _find_best(self, hub: MessageHub) -> None:
+        """Let the best checkpoints be those of this folder, also where it was copied, or none."""
+        if not self.save_best:
+            return
+        if hasattr(self, "best_ckpt_path"):
+            self.best_ckpt_path: str | None = self._own(self.best_ckpt_path)
+            found = {"best_ckpt": self.best_ckpt_path}
+        else:
+            several: dict[str, str | None] = self.best_ckpt_path_dict
+            several.update({key: self._own(path) for key, path in several.items()})
+            found = {f"best_ckpt_{key}": path for key, path in several.items()}
+        for key, path in found.items():
+            hub.runtime_info.pop(key, None)
+            if path is not None:
+                hub.update_info(key, path)
+
+    def _own(self, path: str | None) -> str | None:
+        """Return the file of this run's folder that has the name of ``path``, if there is one."""
+        own = Path(self.out_dir) / Path(path or "?").name
+        return str(own) if own.is_file() else None
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         super()._save_checkpoint_with_step(runner, step, meta)

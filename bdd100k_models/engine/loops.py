@@ -131,7 +131,8 @@ def _check_finite(runner: Runner, values: Mapping[str, float], lost: Sequence[st
     repeated = f" for {count} iterations in a row" if scaled else ""
     raise TrainingError(
         f"iteration {runner.iter + 1}: the loss is {values['loss']}{repeated} with the images {shown}; look at their "
-        "labels, or resume with a lower learning rate (--resume --cfg-options optim_wrapper.optimizer.lr=...)"
+        "labels, or begin a new run from an earlier checkpoint's weights with a lower rate (--checkpoint epoch_N.pth "
+        "--work-dir NEW --cfg-options optim_wrapper.optimizer.lr=...)"
     )
 
 

@@ -15,7 +15,8 @@ from bdd100k_models.engine import distributed
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.evaluation.run import Options, evaluate
 from bdd100k_models.formats.results import get_format
-from bdd100k_models.tasks import get_task
+from bdd100k_models.formats.results.panoptic import MODEL_CATEGORIES
+from bdd100k_models.tasks import TAGS, get_task
 
 
 @METRICS.register_module()
@@ -44,6 +45,13 @@ class BDD100KMetric(BaseMetric):  # type: ignore[misc]
         self.task = get_task(task)
         self.ann_file = ann_file
         self.settings = format
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the official evaluation knows, as models number them."""
+        if self.task.name == "pan_seg":
+            return MODEL_CATEGORIES
+        return self.task.categories or TAGS.get((self.settings or {}).get("tag", ""), ())
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keep what the official format holds of each prediction."""

@@ -35,11 +35,12 @@ def set_precision(config: Config, device: torch.device, *, amp: bool) -> None:
     Args:
         config: A config with ``optim_wrapper``, changed in place.
         device: Where to train.
-        amp: Mixed precision, whatever the config says. A config that asks for it itself means the GPU: on the CPU it
-            is trained in full precision.
+        amp: Mixed precision, whatever the config says. A config that asks for that of GPUs is trained in full
+            precision on the CPU; one that an earlier run left, with that of the CPU, as it says.
     """
     wrapper = config.optim_wrapper
     mixed = wrapper.type in ("AmpOptimWrapper", CpuAmpOptimWrapper.__name__)
+    amp = amp or wrapper.type == CpuAmpOptimWrapper.__name__
     if device.type != "cpu":
         if amp or mixed:
             wrapper.type = "AmpOptimWrapper"

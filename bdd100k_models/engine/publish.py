@@ -56,7 +56,8 @@ def publish(
         checkpoint: A checkpoint of a run; of one with a moving average of the weights, that is what is published.
         destination: The file to write, or a folder (one that exists, or a name without a suffix), where it is named
             after the run's config.
-        half: Store floating-point weights in half precision; loading converts them back.
+        half: Store floating-point weights in half precision, but those tensors that hold a number too large for it;
+            loading converts them back.
         base_url: Where the files will be; without it the entry has paths.
         scores: Scores on the validation split, as ``eval --out-file`` writes them, for the entry.
 
@@ -80,7 +81,7 @@ def publish(
             raise InputError(f"{destination.name}: no config of the zoo has this name, so it has no entry for --scores")
         entry = msgspec.structs.replace(entry, columns=entry.columns | _cells(get_task(task), scores))
     if half:
-        state = {key: value.half() if value.dtype == torch.float32 else value for key, value in state.items()}
+        state = {key: _halved(value) for key, value in state.items()}
     known = content["meta"].get("dataset_meta") or {}
     meta = {"dataset_meta": {key: known[key] for key in _NAMES if key in known}}
     with atomic_writer(destination) as file:
@@ -91,6 +92,13 @@ def publish(
         text = msgspec.json.format(msgspec.json.encode(entry), indent=1)
         write_bytes(destination.with_suffix(".entry.json"), text + b"\n")
     return Published(destination, digest, entry, task)
+
+
+def _halved(value: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of float32 in half precision, unless a number of it would become infinite; others as they are."""
+    halved = value.half()
+    fits = torch.equal(halved.isfinite(), value.isfinite())
+    return halved if value.dtype == torch.float32 and fits else value
 
 
 def _cells(task: Task, scores: Path) -> dict[str, str]:

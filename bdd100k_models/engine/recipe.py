@@ -95,23 +95,39 @@ def _count(value: Any, name: str) -> int:
     return value
 
 
-def apply_plan(config: Config, plan: BatchPlan, follow: bool) -> None:
-    """Make a config load and train as planned.
+def fit_recipe(config: Config, plan: BatchPlan, *, follow: bool, scale_rate: bool = False) -> None:
+    """Fit a recipe to the images of a step. From then on they are its own number: it needs no fitting again.
 
     Args:
         config: Changed.
-        plan: How.
+        plan: Of what a step is made.
         follow: Where the total is not the published one, let the learning rate grow in proportion, and everything that
             is counted in iterations shrink, so that as many images are seen.
+        scale_rate: Let the learning rate alone grow.
+
+    Raises:
+        ConfigError: The recipe names no learning rate that could grow.
     """
+    if plan.published and plan.total != plan.published:
+        if follow or scale_rate or config.auto_scale_lr.get("enable", False):
+            optimiser = config.optim_wrapper.get("optimizer", {})
+            if "lr" not in optimiser:
+                raise ConfigError(
+                    f"{config.filename}: names no optim_wrapper.optimizer.lr, which follows the images a step; set it"
+                )
+            optimiser["lr"] *= plan.total / plan.published
+        if follow:
+            scale_iterations(config, plan.published / plan.total)
+    config.auto_scale_lr = {"enable": False, "base_batch_size": plan.total}
+
+
+def apply_plan(config: Config, plan: BatchPlan) -> None:
+    """Make a config load and train as planned."""
     loader = config.train_dataloader
     loader.batch_size = plan.part * plan.parts
     if plan.parts > 1 and loader.get("num_workers"):
         loader.setdefault("prefetch_factor", 1)  # a worker's batch is several times as large
     config.train_cfg.part_size = plan.part
-    if follow and plan.published and plan.total != plan.published:
-        config.auto_scale_lr.enable = True
-        scale_iterations(config, plan.published / plan.total)
 
 
 def scale_iterations(config: Config, factor: float) -> None:

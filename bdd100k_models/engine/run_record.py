@@ -16,6 +16,7 @@ from bdd100k_models.errors import CheckpointError, InputError, MissingFileError
 from bdd100k_models.formats.files import write_bytes
 
 RECORD = "run.json"
+_NOTE, _NONE = "last_checkpoint", "none yet"
 _PACKAGES = (
     *("bdd100k-models", "torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection"),
     *("onedl-mmsegmentation", "onedl-mmpretrain", "mmpose", "numpy", "opencv-python-headless"),
@@ -53,15 +54,26 @@ def write_record(work_dir: Path, record: dict[str, Any]) -> None:
     write_bytes(work_dir / RECORD, data + b"\n")
 
 
+def note_checkpoint(work_dir: Path, checkpoint: str | None) -> None:
+    """Note which checkpoint a run that begins now goes on from; without one, older ones in the folder are not its own.
+
+    The note is where OpenMMLab notes each newer checkpoint.
+    """
+    write_bytes(work_dir / _NOTE, f"{checkpoint or _NONE}\n".encode())
+
+
 def newest_checkpoint(work_dir: Path) -> Path | None:
     """Return the checkpoint to resume from, or None.
 
-    It is the one that ``last_checkpoint`` names, also if the folder has been moved since; where that file is missing or
-    cut off, the one of the latest epoch or iteration.
+    It is the one that ``last_checkpoint`` names, also if the folder has been copied or moved since; where that file is
+    missing or cut off, the one of the latest epoch or iteration. None where the last run ended before its first.
     """
-    note = work_dir / "last_checkpoint"
-    named = Path(note.read_text().strip() or "?") if note.is_file() else Path("?")
-    for path in (named, work_dir / named.name):
+    note = work_dir / _NOTE
+    text = note.read_text().strip() if note.is_file() else ""
+    if text == _NONE:
+        return None
+    named = Path(text or "?")
+    for path in (work_dir / named.name, named):
         if path.is_file():
             return path
     numbered = [

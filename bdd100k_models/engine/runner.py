@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
+from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import output_error
 
 
@@ -20,10 +22,32 @@ class TrainingRunner(Runner):  # type: ignore[misc]
     Attributes:
         overflows: Iterations in a row, up to now, whose loss was no finite number.
         begun: Whether training has begun; before, everything is put together.
+        resumed_from: The checkpoint from which the run goes on, if it does.
     """
 
     overflows: int = 0
     begun: bool = False
+    resumed_from: Path | None = None
+
+    def resume(self, filename: str, *arguments: Any, **options: Any) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            InputError: The run had another learning rate, which would stay: the optimiser's state holds it.
+        """
+        wanted = self._rates()
+        super().resume(filename, *arguments, **options)
+        for now, before in zip(wanted, self._rates(), strict=True):
+            if not math.isclose(now, before, rel_tol=1e-6):
+                raise InputError(
+                    f"{filename}: was trained with the learning rate {before:g}, now it is {now:g}; go on with the "
+                    "same, or begin a new run from its weights (--checkpoint FILE --work-dir NEW)"
+                )
+        self.resumed_from = Path(filename)
+
+    def _rates(self) -> list[float]:
+        """Return the learning rate of each group of parameters, as it is before any schedule."""
+        return [float(group.get("initial_lr", group["lr"])) for group in self.optim_wrapper.optimizer.param_groups]
 
     @master_only  # type: ignore[untyped-decorator]
     def save_checkpoint(self, out_dir: str, filename: str, *arguments: Any, **options: Any) -> None:

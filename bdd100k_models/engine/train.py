@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import urllib.error
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import sync_random_seed
 from mmengine.logging import print_log
 
 from bdd100k_models.datasets.images import find_data_root
@@ -24,6 +26,7 @@ from bdd100k_models.engine.recipe import (
     BatchPlan,
     add_average,
     apply_plan,
+    fit_recipe,
     plan_batch,
     set_tensorboard,
     wrap_for_running,
@@ -38,7 +41,7 @@ from bdd100k_models.engine.run_record import (
     write_record,
 )
 from bdd100k_models.engine.runner import TrainingRunner
-from bdd100k_models.errors import ConfigError, DownloadError, MissingFileError, ZooError
+from bdd100k_models.errors import ConfigError, DownloadError, InputError, MissingFileError, ZooError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
 from bdd100k_models.memory import keep_freed_memory
 from bdd100k_models.paths import resource_root
@@ -114,6 +117,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
     if options.device.type == "cpu":
         distributed.set_cpu_threads()
         keep_freed_memory()
+    options = _with_recipe(options, config)
     plan = _apply(config, options)
     enter_scope(config.get("default_scope"))
     advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"
@@ -155,19 +159,35 @@ def _explained(config: Config, options: TrainOptions, begun: Callable[[], bool])
     except ZooError as error:
         raise _without_trace(error) from None
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        if begun():
+            raise
         names = ", ".join(str(part["checkpoint"]) for part in _pretrained(config.model))
         raise DownloadError(
             f"the backbone's weights ({names}) cannot be fetched ({getattr(error, 'reason', error)}); "
             "start from weights with --checkpoint FILE, or set model.backbone.init_cfg.checkpoint=FILE by --cfg-options"
         ) from None
-    except (KeyError, TypeError, AssertionError, ValueError) as error:
+    except (KeyError, TypeError, AssertionError, ValueError, OSError) as error:
+        if isinstance(error, OSError):
+            _explain_system(options.work_dir, error)
         if isinstance(error.__cause__, ZooError):
             raise error.__cause__ from None
         if begun():
             raise
         raise ConfigError(f"{config.filename}: training cannot be set up ({type(error).__name__}: {error})") from error
-    except OSError as error:
-        raise output_error(options.work_dir, error, resumable=True) from error
+
+
+def _explain_system(folder: Path, error: OSError) -> None:
+    """Raise an error that says what to do, where the system could not write into a folder or open more files."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise InputError(
+            "too many files are open; lower train_dataloader.num_workers by --cfg-options, or allow more (ulimit -n)"
+        ) from error
+    if isinstance(error.filename, str):
+        concerned = Path(error.filename).resolve().is_relative_to(folder.resolve())
+    else:
+        concerned = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+    if concerned:
+        raise output_error(folder, error, resumable=True) from error
 
 
 def _without_trace(error: ZooError) -> ZooError:
@@ -176,12 +196,25 @@ def _without_trace(error: ZooError) -> ZooError:
     return type(error)(message.strip()) if trace.startswith("Caught ") else error
 
 
+def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
+    """Return the options with what a config says that an earlier run left: without flags it trains as that run did."""
+    randomness = config.get("randomness") or {}
+    weights = options.weights or config.get("initial_weights")
+    return replace(
+        options,
+        weights=Path(weights) if weights else None,
+        channels_last=options.channels_last or config.get("channels_last", False),
+        seed=randomness.get("seed") if options.seed is None else options.seed,
+        deterministic=options.deterministic or randomness.get("deterministic", False),
+    )
+
+
 def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     """Fit the config to the options and the machine; write the recipe as it is then."""
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
-    if options.auto_scale_lr and "auto_scale_lr" not in config:
+    if options.auto_scale_lr and "base_batch_size" not in config.get("auto_scale_lr", {}):
         raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
     root = find_data_root(options.data_root, _innermost(config.train_dataloader.dataset).get("data_root"))
     for loader in _LOADERS:
@@ -192,7 +225,8 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     print_log(f"images: {plan}", "current")
     checkpoint = _resume_from(options)
     before = Interrupted(options.seed, False) if checkpoint is None else check_resumable(checkpoint, plan.total)
-    config.randomness = {"seed": before.seed, "deterministic": options.deterministic}
+    seed = sync_random_seed() if before.seed is None else before.seed
+    config.randomness = {"seed": seed, "deterministic": options.deterministic}
     config.load_from, config.resume = None, False
     if checkpoint is None and options.weights is None:
         _find_stages(config)
@@ -202,16 +236,19 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     if options.ema or before.averaged:
         add_average(config)
     set_tensorboard(config, options.tensorboard)
+    if not options.validate:
+        config.val_dataloader = config.val_cfg = config.val_evaluator = None
+    fit_recipe(config, plan, follow=options.accumulate != "off", scale_rate=options.auto_scale_lr)
+    if options.channels_last:
+        config.channels_last = True
+    if options.weights is not None:
+        config.initial_weights = str(options.weights.resolve())
     if distributed.rank() == 0:
         name = Path(config.filename or "config.py").name
         write_bytes(options.work_dir / name, copy.deepcopy(config).pretty_text.encode())
     if checkpoint is not None:
         config.load_from, config.resume = str(checkpoint), True
-    if options.auto_scale_lr:
-        config.auto_scale_lr.enable = True
-    apply_plan(config, plan, follow=options.accumulate != "off")
-    if not options.validate:
-        config.val_dataloader = config.val_cfg = config.val_evaluator = None
+    apply_plan(config, plan)
     # the runner builds all three loops' parts; testing is a command of its own
     config.test_dataloader = config.test_cfg = config.test_evaluator = None
     config.launcher = options.launcher
@@ -279,9 +316,14 @@ def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan
         "versions": versions(),
     }
     if distributed.rank() == 0:
-        before = read_record(options.work_dir) if options.resume else {}
+        before = read_record(options.work_dir) if _goes_on_in(options.work_dir, runner.cfg) else {}
         scored = {"scored": before["scored"]} if "scored" in before else {}
         write_record(options.work_dir, record | scored)
+
+
+def _goes_on_in(folder: Path, config: Config) -> bool:
+    """Tell whether a run goes on from a checkpoint of its own folder."""
+    return bool(config.resume) and Path(config.load_from).resolve().parent == folder.resolve()
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:

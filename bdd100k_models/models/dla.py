@@ -215,6 +215,7 @@ class DLA(BaseModule):  # type: ignore[misc]
             tree = Tree(levels[number], kind, channels[number - 1], channels[number], 2, level_root=number > 2)
             setattr(self, f"level{number}", tree)
         self.avgpool = nn.AvgPool2d(pool_size)
+        self.num_classes = num_classes
         self.fc = nn.Conv2d(channels[-1], num_classes, 1)
         self._draw_weights()
 
