@@ -33,6 +33,10 @@ class LabelError(ZooError, ValueError):
     """A label or prediction file that breaks its format."""
 
 
+class OutOfMemoryError(ZooError, MemoryError):
+    """Images for which the memory does not suffice."""
+
+
 class CheckpointError(ZooError, ValueError):
     """Weights that are damaged, unsafe, or of another model."""
 

@@ -12,6 +12,9 @@ from torch import nn
 
 _POSITIONS = ("rel_pos", "relative_position_bias_table", "pos_embed", "cls_token")
 
+#: The last layers of segmentors, by name.
+_CLASSIFIERS = ("conv_seg", "fc_seg")
+
 #: Layers that are drawn small, as trained ones are: how far boxes and the taps of deformable convolutions are moved,
 #: and how sure proposals are. Where all are equally sure, or moved at random, the last bit of a sum decides which
 #: thousand are kept.
@@ -57,6 +60,37 @@ def settle_statistics(model: nn.Module, run: Callable[[], object]) -> None:
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
+
+
+def spread_classes(model: nn.Module, run: Callable[[], object]) -> None:
+    """Scale the last layers of a segmentor so that each class has scores of mean 0 and spread 1 over what a run shows.
+
+    Without that, one class can win everywhere.
+
+    Args:
+        model: The segmentor, filled with drawn weights.
+        run: Runs it on pictures.
+    """
+    hooks = [
+        module.register_forward_hook(_standardise)
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] in _CLASSIFIERS and isinstance(module, nn.modules.conv._ConvNd)
+    ]
+    run()
+    for hook in hooks:
+        hook.remove()
+
+
+def _standardise(layer: Any, _: object, scores: torch.Tensor) -> torch.Tensor:
+    """Give a layer weights that make the mean of each of its channels 0 and their spread 1; return its new output."""
+    others = [axis for axis in range(scores.ndim) if axis != 1]
+    spread, mean = torch.std_mean(scores, dim=others)
+    spread = spread.clamp(min=1e-6)
+    with torch.no_grad():
+        layer.weight /= spread.reshape(-1, *[1] * (layer.weight.ndim - 1))
+        layer.bias.copy_((layer.bias - mean) / spread)
+    shape = [1, -1, *[1] * (scores.ndim - 2)]
+    return (scores - mean.reshape(shape)) / spread.reshape(shape)
 
 
 def _draw(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:

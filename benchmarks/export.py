@@ -4,7 +4,7 @@
     python benchmarks/export.py --images FOLDER --only retinanet  # some
     python benchmarks/export.py --write                           # the table of doc/EXPORT.md, from the results
 
-One model of each architecture is built with weights drawn by name, exported, and both run on two of the pictures,
+One model of each architecture is built with weights drawn by name, exported, and both run on three of the pictures,
 scaled to the size named in the table; see bdd100k_models/export/check.py for what is compared and the limits.
 """
 
@@ -20,9 +20,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import torch
-from drawn_weights import fill_with_drawn_weights, settle_statistics
+from drawn_weights import fill_with_drawn_weights, settle_statistics, spread_classes
 
 from bdd100k_models.datasets.images import images_of_folder
 from bdd100k_models.engine.config import load_config
@@ -35,6 +36,7 @@ from bdd100k_models.export.check import check_export, load_exported, person_boxe
 from bdd100k_models.export.load import as_model, with_size
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.inference.model import Model
+from bdd100k_models.inference.results import ClassMap
 from bdd100k_models.runtime.pictures import read_picture, resize
 from bdd100k_models.tasks import IMAGE_SIZE, TASKS
 from bdd100k_models.zoo.records import config_files
@@ -45,7 +47,7 @@ SIZES = {"sem_seg": (128, 256), "drivable": (128, 256), "pose": IMAGE_SIZE, "tag
 DEFAULT_SIZE = (256, 448)
 
 
-def build(architecture: Architecture, picture: Path) -> tuple[Model, tuple[int, int]]:
+def build(architecture: Architecture, files: list[Path]) -> tuple[Model, tuple[int, int]]:
     """Return an architecture's example with drawn weights, and the size that it is tried at."""
     size = SIZES.get(architecture.task, DEFAULT_SIZE)
     config = load_config(config_files(architecture.task)[architecture.example])
@@ -56,9 +58,17 @@ def build(architecture: Architecture, picture: Path) -> tuple[Model, tuple[int, 
     model = as_model(architecture.example, TASKS[architecture.task], config, network)
     task = TASKS[architecture.task]
     if task.library in ("mmdet", "mmpose"):
-        pixels = resize(read_picture(picture), size)
+        pixels = resize(read_picture(files[0]), size)
         options = {"boxes": [person_boxes(size)]} if task.name == "pose" else {}
         settle_statistics(network, lambda: model.predict(pixels, **options))
+    if task.library == "mmseg":
+        pictures = [resize(read_picture(file), size) for file in files]
+
+        def run() -> object:  # together: where a map is pooled to one value, there is no spread over one picture
+            return model.predict(pictures, batch_size=len(pictures))
+
+        settle_statistics(network, run)
+        spread_classes(network, run)
     return model, size
 
 
@@ -68,14 +78,18 @@ def try_one(architecture: Architecture, files: list[Path], form: str) -> dict[st
     row |= {"models": architecture.count, "form": form, "with": circumstances()}
     started = time.perf_counter()
     try:
-        model, size = build(architecture, files[0])
+        model, size = build(architecture, files)
         row["size"] = size
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{SUFFIXES[form]}"
             write_model(model, path, ExportOptions(form=form, size=size))  # type: ignore[arg-type]
             row["megabytes"] = round(path.stat().st_size / 1e6, 1)
             agreement = check_export(model, load_exported(path), files)
-        row |= {"passed": agreement.passed, "worst": agreement.worst, "said": str(agreement)}
+            said = str(agreement)
+            if model.task.library == "mmseg":
+                row["classes"] = fewest_classes(model, files, size)
+                said += f", {row['classes']} classes"
+        row |= {"passed": agreement.passed, "worst": agreement.worst, "said": said}
     except ZooError as error:
         row |= {"passed": False, "stopped": str(error)}
     except Exception as error:
@@ -83,6 +97,19 @@ def try_one(architecture: Architecture, files: list[Path], form: str) -> dict[st
         row |= {"passed": False, "stopped": f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"}
     row["seconds"] = round(time.perf_counter() - started, 1)
     return row
+
+
+def fewest_classes(model: Model, files: list[Path], size: tuple[int, int]) -> int:
+    """Return how many classes occur in a segmentor's map of the picture that has the fewest.
+
+    Raises:
+        InputError: There is one alone, so that any agreement would say nothing.
+    """
+    maps = model.predict([resize(read_picture(file), size) for file in files])
+    count = min(len(np.unique(result.classes)) for result in maps if isinstance(result, ClassMap))
+    if count == 1:
+        raise InputError("with the drawn weights one class wins everywhere, so agreement says nothing")
+    return count
 
 
 def circumstances() -> str:
@@ -120,7 +147,7 @@ def write_page(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures; the first two are used")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of pictures; the first three are used")
     parser.add_argument("--only", metavar="PART", help="only examples whose name has this part")
     parser.add_argument("--format", choices=sorted(SUFFIXES), default="onnx")
     parser.add_argument("--results", type=Path, default=Path("work_dirs/export.json"), metavar="FILE")
@@ -130,7 +157,7 @@ def main() -> None:
     set_cpu_threads()
     rows = json.loads(args.results.read_text()) if args.results.is_file() else []
     if args.images is not None:
-        files = [item.path for item in images_of_folder(args.images).items[:2]]
+        files = [item.path for item in images_of_folder(args.images).items[:3]]
         done = {row["name"] for row in rows if row["form"] == args.format and (row["passed"] or not args.again)}
         for architecture in list_architectures():
             if architecture.name in done or (args.only or "") not in architecture.example:

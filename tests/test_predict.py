@@ -791,12 +791,10 @@ def test_bad_inputs_are_told_in_one_line(tmp_path: Path, fast: Path, capsys: pyt
         assert run(fast, path, "--out", tmp_path / out, "--device", "cpu") == 2
         assert message in in_one_line(capsys)
     assert list((tmp_path / "out").rglob("*.j*")) == []
-    assert run(fast, tmp_path, "--out", tmp_path / "out", "--device", "cpu") == 2
-    (tmp_path / "zero.mp4").unlink()
-    capsys.readouterr()
     assert run(fast, tmp_path, "--out", tmp_path / "out", "--device", "cpu") == 1
-    (problem,) = json.loads((tmp_path / "out/errors.json").read_text())
-    assert problem["name"].endswith("text.jpg") and "text.jpg" in capsys.readouterr().err
+    text, zero = json.loads((tmp_path / "out/errors.json").read_text())
+    assert text["name"].endswith("text.jpg") and "text.jpg" in capsys.readouterr().err
+    assert zero["name"].endswith("zero.mp4") and "empty" in zero["message"]
     assert len(load_frames(tmp_path / "out/fast_det.json")) == 1
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from bdd100k_models.datasets.images import images_of_folder
 from bdd100k_models.datasets.loader import InferenceImages
+from bdd100k_models.engine import semantic
 from bdd100k_models.engine.config import load_config, use_views
 from bdd100k_models.engine.model import build_model, predict, prepare_model
 from bdd100k_models.errors import InputError
@@ -113,6 +114,50 @@ def test_images_of_any_size_share_a_batch(tiny: tuple[Path, Path], tmp_path: Pat
         assert classes.shape == size and classes.unique().numel() > 1
         expected = scores_by_hand(model, cv2.imread(str(file)), (1280, 720), mirrored=False).argmax(0)
         assert (classes == expected).double().mean() > 0.9999
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(101, 67), (64, 48), (12, 9), (24, 32), (3, 300), (300, 1), (1, 1)])
+@pytest.mark.parametrize(("kind", "least"), [(torch.float32, 0.9999), (torch.bfloat16, 0.99)])
+def test_large_maps_are_decided_some_rows_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, kind: torch.dtype, least: float, size: tuple[int, int], align_corners: bool
+):
+    scores = torch.randn(2, 19, 24, 32, generator=torch.Generator().manual_seed(0)).to(kind)
+    whole = semantic._classes(scores, size, align_corners)
+    assert whole.unique().numel() > 5 or size == (1, 1)
+    largest = 0
+    interpolate = functional.interpolate
+
+    def counted(*arguments: Any, **options: Any) -> torch.Tensor:
+        nonlocal largest
+        found = interpolate(*arguments, **options)
+        largest = max(largest, found.numel())
+        return found
+
+    monkeypatch.setattr(semantic.functional, "interpolate", counted)
+    monkeypatch.setattr(semantic, "_WHOLE", 0)
+    monkeypatch.setattr(semantic, "_STRIP", 7 * 19 * size[1] * scores.element_size())
+    strips = semantic._classes(scores, size, align_corners)
+    assert strips.dtype == torch.uint8 and strips.shape == whole.shape == (2, 1, *size)
+    assert (strips == whole).double().mean() >= least
+    assert largest <= 7 * 19 * size[1]
+
+
+def test_a_large_image_is_that_of_a_small_memory(
+    tiny: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pixels = cv2.imread(str(draw_noise(tmp_path / "a.png", 100, (72, 128))))
+    cv2.imwrite(str(tmp_path / "a.png"), cv2.resize(pixels, (1000, 563)))
+    config = load_config(tiny[0])
+    model = prepare_model(config, tiny[1], torch.device("cpu"))
+    found = []
+    for least in (semantic._WHOLE, 1 << 20):
+        monkeypatch.setattr(semantic, "_WHOLE", least)
+        monkeypatch.setattr(semantic, "_STRIP", 1 << 20)
+        with torch.inference_mode():
+            (sample,) = predict(model, load_all(config, tmp_path))
+        found.append(sample["pred_sem_seg"]["data"])
+    assert found[0].unique().numel() > 1 and (found[0] == found[1]).double().mean() > 0.9999
 
 
 def test_six_scales_and_their_mirror_images_are_averaged(tiny: tuple[Path, Path], tmp_path: Path):

@@ -389,16 +389,16 @@ def test_processes_draw_the_same(root: Path, tmp_path: Path) -> None:
     (image, *_) = sorted((root / "images/100k/val").glob("*.jpg"))
     frame = json.loads(labels_of(root, "det").read_text())
     frame = (frame if isinstance(frame, list) else frame["frames"])[0]
-    for number in range(40):
+    for number in range(120):
         shutil.copy(image, many / f"i/{number}.jpg")
-    (many / "l.json").write_text(json.dumps([frame | {"name": f"{number}.jpg"} for number in range(40)]))
+    (many / "l.json").write_text(json.dumps([frame | {"name": f"{number}.jpg"} for number in range(120)]))
     for processes in (1, 2):
         flags = ["-i", many / "i", "-l", many / "l.json", "-o", tmp_path / str(processes), "--nproc", processes]
         command = [sys.executable, "-m", "bdd100k_models.cli", "vis", "det", *map(str, flags)]
         assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
     for path in (tmp_path / "1").glob("*.jpg"):
         assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes()
-    assert len(list((tmp_path / "2").glob("*.jpg"))) == 40
+    assert len(list((tmp_path / "2").glob("*.jpg"))) == 120
 
 
 def test_missing_and_broken_images_are_told(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the verb."""
     size = parse_size(args.size)
     _check_arguments(args)
-    from bdd100k_models.export.build import SUFFIXES, ExportOptions, write_model
+    from bdd100k_models.export.build import SUFFIXES, ExportOptions, check_installed, write_model
     from bdd100k_models.export.load import load_for_export
+    from bdd100k_models.inference.find import find_config
     from bdd100k_models.tasks import IMAGE_SIZE
 
     options = ExportOptions(
@@ -73,14 +74,19 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         **({} if args.opset is None else {"opset": args.opset}),
     )
+    # minutes pass before the file is written and checked: what would stop that comes first
+    check_installed(options.form, run=bool(args.check))
+    _, config = find_config(args.name)
+    path = args.out or Path(f"{config.stem}{SUFFIXES[args.format]}")
+    pictures = find_pictures(args.check or ())
+    _check_output(path)
     model = load_for_export(args.name, args.checkpoint, size)
-    path = args.out or Path(f"{model.name}{SUFFIXES[args.format]}")
     description = write_model(model, path, options)
     agreement = None
-    if args.check:
+    if pictures:
         from bdd100k_models.export.check import check_export, load_exported
 
-        agreement = check_export(model, load_exported(path), find_pictures(args.check))
+        agreement = check_export(model, load_exported(path), pictures)
     if args.json:
         print(json.dumps(_summary(path, description, agreement)))
     else:
@@ -110,6 +116,22 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--check compares whole models; leave out --no-pre and --no-post, or --check")
     if args.opset is not None and args.format != "onnx":
         raise InputError("--opset is for ONNX; leave it out for TorchScript")
+
+
+def _check_output(path: Path) -> None:
+    """Refuse a file that could not be written.
+
+    Raises:
+        OutputError: It is a folder, or its own folder cannot be written.
+    """
+    from bdd100k_models.errors import OutputError
+    from bdd100k_models.formats.files import make_folder
+    from bdd100k_models.paths import exists, is_dir, is_file
+
+    if is_dir(path):
+        raise OutputError(f"{path}: is a folder; name the file to write (--out)")
+    if is_file(path) or not exists(path):  # what is no regular file, such as a device, is written at once
+        make_folder(path.parent)
 
 
 def find_pictures(given: Sequence[str]) -> list[Path]:

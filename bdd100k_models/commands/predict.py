@@ -33,7 +33,7 @@ examples:
 
 Written below DIR: MODEL.json (Scalabel), MODEL/masks, MODEL/bitmasks or MODEL/seg_track (PNG), pictures/*.jpg,
 videos/*.mp4.
-Exit status: 0; 1 if some pictures had problems (see errors.json there); 2 if nothing could be done.
+Exit status: 0; 1 if pictures were left out or unusual (see errors.json there); 2 if nothing could be done.
 """
 
 
@@ -147,8 +147,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_arguments(args: argparse.Namespace, names: Sequence[str]) -> None:
     if not names:
         raise InputError("no model was named; `bdd100k-models zoo list` shows all")
-    if len(args.checkpoint) > len(names):
-        raise InputError(f"{len(args.checkpoint)} checkpoints were given for {len(names)} model(s); one a model")
+    _checkpoints(names, args.checkpoint)
     for flag, value in (("--every", args.every), ("--batch", args.batch)):
         if value < 1:
             raise InputError(f"{flag} must be at least 1, not {value}")
@@ -217,12 +216,26 @@ def _load(args: argparse.Namespace, names: Sequence[str]) -> list[Model]:
 
 
 def _checkpoints(names: Sequence[str], given: Sequence[str]) -> dict[str, str]:
-    """Return the weights of each model that has some: those given for it by ``NAME=FILE``, the others in order."""
+    """Return the weights of each model that has some: those given for it by ``NAME=FILE``, the others in order.
+
+    Raises:
+        InputError: A model would have two, or weights no model.
+    """
     own = {Path(name).stem: name for name in names}
-    parts = [(own.get(item.partition("=")[0]), item) for item in given]
-    chosen = {name: item.partition("=")[2] for name, item in parts if name is not None}
-    others = (name for name in names if name not in chosen)
-    return chosen | dict(zip(others, (item for name, item in parts if name is None), strict=False))
+    chosen: dict[str, str] = {}
+    others: list[str] = []
+    for item in given:
+        stem, sign, file = item.partition("=")
+        if not sign or stem not in own:
+            others.append(item)
+        elif own[stem] in chosen:
+            raise InputError(f"--checkpoint names {stem} twice; give each model its weights once")
+        else:
+            chosen[own[stem]] = file
+    rest = [name for name in names if name not in chosen]
+    if len(others) > len(rest):
+        raise InputError(f"{len(given)} checkpoints were given for {len(names)} model(s); one a model")
+    return chosen | dict(zip(rest, others, strict=False))
 
 
 def _tracker_of(name: str, args: argparse.Namespace) -> str | None:

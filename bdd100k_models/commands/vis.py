@@ -125,6 +125,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--beside and --beside-labels both say what is on the right; give one of them")
     if args.num_samples < -1 or args.num_samples == 0:
         raise InputError(f"--num-samples must be at least 1, or -1 for all, not {args.num_samples}")
+    if not 0 <= args.threshold <= 1:
+        raise InputError(f"--threshold must be from 0 to 1, not {args.threshold:g}")
     for flag, value in (("--columns", args.columns), ("--nproc", args.nproc)):
         if value is not None and value < 1:
             raise InputError(f"{flag} must be at least 1, not {value}")
@@ -132,18 +134,18 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 def _overlays(task: Task, args: argparse.Namespace) -> tuple[Sequence[Any], Callable[[Any], Drawn]]:
     from bdd100k_models.datasets.images import IMAGE_SUFFIXES
-    from bdd100k_models.visualization.jobs import Overlay, draw_overlay
+    from bdd100k_models.visualization.jobs import Overlay, distinct_names, draw_overlay
 
     images = _images(task, args)
     if not args.color.is_dir():
         raise MissingFileError(f"{args.color}: no such folder of colour maps; make them with --color-map")
     files = sorted(path for path in images.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    found = [(path, path.relative_to(images).with_suffix(".png")) for path in files]
-    jobs = [
-        Overlay(path, args.color / place, args.output / place)
-        for path, place in found
-        if (args.color / place).is_file()
-    ]
+    jobs = []
+    for path, name in zip(files, distinct_names([path.relative_to(images) for path in files]), strict=True):
+        # of images that differ in their suffix alone, each may have a map of its own, as --color-map writes them
+        places = name.with_name(f"{name.name}.png"), path.relative_to(images).with_suffix(".png")
+        if colours := next((args.color / place for place in places if (args.color / place).is_file()), None):
+            jobs.append(Overlay(path, colours, args.output / places[0]))
     if not jobs:
         raise MissingFileError(f"{args.color}: no colour map (.png) of an image in {images}; check -i and -c")
     return _first(jobs, args.num_samples), draw_overlay

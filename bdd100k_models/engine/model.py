@@ -157,8 +157,8 @@ def explain_memory(advice: str) -> Iterator[None]:
 
 
 def ran_out_of_memory(error: Exception) -> bool:
-    """Tell whether an error of PyTorch means that memory ran out, also in a process that prepares images."""
-    return any(part in str(error) for part in _NO_MEMORY)
+    """Tell whether an error means that memory ran out, also in a process that prepares images."""
+    return isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY)
 
 
 def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from bdd100k_models import __version__
 from bdd100k_models.errors import InputError
 from bdd100k_models.evaluation.config import POSE_SIGMAS
-from bdd100k_models.export.graphs import DEFAULT_OPSET
 from bdd100k_models.export.networks import Network, Tensors, network_of
 from bdd100k_models.export.prepare import Geometry, Normalisation, Prepare, normalisation_of, plan_geometry
 from bdd100k_models.export.tracing import traceable
@@ -28,6 +28,12 @@ SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torchscript": ".torchscript"}
 #: The name of a graph's input.
 INPUT = "images"
 
+#: First opset with all that is needed: sampling from grids, regions aligned to half pixels.
+FIRST_OPSET = 16
+#: Last one that the exporter knows.
+LAST_OPSET = 20
+DEFAULT_OPSET = 17
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -40,6 +46,9 @@ class ExportOptions:
         post: Whether it decides.
         opset: Version of ONNX's operators.
         batch: How many images at a time; None for any number.
+
+    Raises:
+        InputError: There is no such opset.
     """
 
     form: Format = "onnx"
@@ -48,6 +57,27 @@ class ExportOptions:
     post: bool = True
     opset: int = DEFAULT_OPSET
     batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if not FIRST_OPSET <= self.opset <= LAST_OPSET:
+            raise InputError(f"--opset must be from {FIRST_OPSET} to {LAST_OPSET}, not {self.opset}")
+
+
+def check_installed(form: Format, *, run: bool = False) -> None:
+    """Refuse a format that needs packages which are not here.
+
+    Args:
+        form: The format.
+        run: Whether the file will also be run.
+
+    Raises:
+        InputError: One is not installed.
+    """
+    if form != "onnx":
+        return
+    for name in ("onnx", "onnxruntime") if run else ("onnx",):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"{name} is not installed, which ONNX files need; pip install '.[export]'")
 
 
 class _Front(nn.Module):
@@ -108,6 +138,7 @@ def export_model(model: Model, options: ExportOptions) -> tuple[bytes, Descripti
         InputError: No graph can be made of the model, or an option does not fit; the message says why.
         ConfigError: Its test pipeline cannot be part of a graph.
     """
+    check_installed(options.form)
     parts = _take_apart(model, options)
     data = _onnx_file(parts, options) if options.form == "onnx" else _torchscript_file(parts, options)
     return data, parts.description
@@ -201,16 +232,8 @@ def _run_parts(parts: _Parts) -> tuple[Tensors, Tensors]:
 
 
 def _onnx_file(parts: _Parts, options: ExportOptions) -> bytes:
-    from bdd100k_models.export.graphs import (
-        FIRST_OPSET,
-        LAST_OPSET,
-        finish,
-        repeat_for_each_image,
-        trace_onnx,
-    )
+    from bdd100k_models.export.graphs import finish, repeat_for_each_image, trace_onnx
 
-    if not FIRST_OPSET <= options.opset <= LAST_OPSET:
-        raise InputError(f"--opset must be from {FIRST_OPSET} to {LAST_OPSET}, not {options.opset}")
     features, outputs = _run_parts(parts)
     names = list(parts.network.outputs)
     any_batch = options.batch is None

@@ -14,12 +14,6 @@ from torch import Tensor, nn
 from bdd100k_models.errors import InputError
 from bdd100k_models.export.tracing import traceable
 
-#: First opset with all that is needed: sampling from grids, regions aligned to half pixels.
-FIRST_OPSET = 16
-#: Last one that the exporter knows.
-LAST_OPSET = 20
-DEFAULT_OPSET = 17
-
 _HEAD = "head/"
 
 

@@ -61,6 +61,11 @@ class LabelledImage:
     where: str
 
     @property
+    def path(self) -> Path:
+        """Where it lies below its folder."""
+        return Path(self.video or "") / self.name
+
+    @property
     def place(self) -> Path:
         """Where its files lie below their folders, without suffix."""
         return Path(self.video or "") / Path(self.name).stem

@@ -23,7 +23,7 @@ from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepar
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.engine.test import REGIONS_AT_ONCE, format_of
 from bdd100k_models.engine.weights import find_weights
-from bdd100k_models.errors import ImageError, InputError
+from bdd100k_models.errors import ImageError, InputError, OutOfMemoryError
 from bdd100k_models.inference.convert import check_classes, class_indices, select, to_result
 from bdd100k_models.inference.find import find_config
 from bdd100k_models.inference.names import DEFAULT_DETECTOR, THRESHOLD, TRACKED
@@ -184,6 +184,7 @@ class Model:
         Raises:
             ImageError: An image cannot be read.
             InputError: A category or an option is none of the model's.
+            OutOfMemoryError: So many images, or one so large, do not fit into memory.
         """
         if isinstance(images, (str, os.PathLike, np.ndarray, Image.Image, Picture)):
             images = [images]
@@ -259,7 +260,7 @@ class Model:
         try:
             with self._running, inference_mode(self.device, self._half):
                 samples = predict_in_parts(network, batch.data, size, self._half)
-        except (RuntimeError, ValueError, IndexError) as error:
+        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
             raise _explain(error, self.name, pictures) from error
         owned: list[list[Any]] = [[] for _ in pictures]
         for owner, sample in zip(batch.owners, samples, strict=True):
@@ -288,6 +289,7 @@ class Session:
 
         Raises:
             ImageError: The network cannot take one of the pictures.
+            OutOfMemoryError: There is not enough memory for all of them.
         """
         if self.model.task.name == "pose" and people is None:
             people = self._find_people(pictures)
@@ -340,7 +342,10 @@ def _own_tracker(network: nn.Module) -> nn.Module:
 def _explain(error: Exception, model: str, pictures: Sequence[Picture]) -> Exception:
     """Return what to raise for an error in a network: of memory, or which pictures it could not take."""
     reason = str(error).split("\n", 1)[0][:160]
-    if ran_out_of_memory(error):
-        return InputError(f"{model}: not enough memory for {len(pictures)} pictures at once ({reason})")
     sizes = ", ".join(f"{picture.name} ({picture.size[1]}x{picture.size[0]})" for picture in pictures[:3])
+    if ran_out_of_memory(error):
+        many = len(pictures) > 1
+        what = f"{len(pictures)} pictures at once" if many else "such a picture"
+        advice = "take fewer" if many else "scale it down"
+        return OutOfMemoryError(f"{sizes}: {model} has not enough memory for {what} ({reason}); {advice}")
     return ImageError(f"{sizes}: {model} cannot take such a picture ({reason})")

@@ -11,7 +11,7 @@ from typing import Any
 
 from bdd100k_models.datasets.person_boxes import PersonBox, PersonBoxes
 from bdd100k_models.engine.shards import Problem
-from bdd100k_models.errors import ImageError
+from bdd100k_models.errors import ImageError, OutOfMemoryError
 from bdd100k_models.inference.ahead import read_ahead
 from bdd100k_models.inference.convert import class_indices, select
 from bdd100k_models.inference.model import Model, Session, people_of
@@ -87,7 +87,7 @@ def run_predict(models: Sequence[Model], sources: Sequence[Source], options: Pre
                 _predict_source(run, source, writers)
         except KeyboardInterrupt:
             report.interrupted = True
-        if not report.pictures and report.problems:
+        if not report.pictures and report.problems and not report.interrupted:
             raise ImageError(f"{report.problems[0].name}: {report.problems[0].message}")
     report.seconds = time.monotonic() - started
     return report
@@ -161,20 +161,22 @@ class _Run:
     def _encode(
         self, session: Session, batch: Sequence[Picture], people: Sequence[Sequence[PersonBox]] | None
     ) -> list[Any]:
-        """Return a record a picture; where a model cannot take one, that one is empty."""
+        """Return a record a picture; where a model cannot take one, or has no memory for it, that one is empty."""
         if session.model.task.videos and len(batch) > 1:
             # one at a time: a tracker must not see a frame again
             return [self._encode(session, [picture], None)[0] for picture in batch]
         try:
             records = session.encode(batch, people)
-        except ImageError as error:
-            if len(batch) > 1:
-                parts = [None] * len(batch) if people is None else [[members] for members in people]
-                return [self._encode(session, [picture], part)[0] for picture, part in zip(batch, parts, strict=True)]
-            self.report.problems.append(Problem(name=batch[0].name, message=str(error).partition(": ")[2]))
-            return [session.model.format.empty(batch[0].size)]
-        self.report.problems += session.take_remarks()
-        return records
+        except (ImageError, OutOfMemoryError) as error:
+            refused = str(error)  # not the error itself, which holds on to what the network had in memory
+        else:
+            self.report.problems += session.take_remarks()
+            return records
+        if len(batch) > 1:
+            parts = [None] * len(batch) if people is None else [[members] for members in people]
+            return [self._encode(session, [picture], part)[0] for picture, part in zip(batch, parts, strict=True)]
+        self.report.problems.append(Problem(name=batch[0].name, message=refused.partition(": ")[2]))
+        return [session.model.format.empty(batch[0].size)]
 
 
 def _count(result: Result) -> int:

@@ -78,6 +78,22 @@ class ImageFiles:
                 yield Picture(name, pixels, self.video, position, position / self._rate, remark)
 
 
+class _BrokenVideo:
+    """A video among others that cannot be opened; it costs itself alone."""
+
+    count: int | None = None
+    sound: Path | None = None
+    rate: float | None = None
+
+    def __init__(self, path: Path, name: str, message: str) -> None:
+        self.name, self._problem = name, Problem(name=str(path), message=message)
+        self.paths: Sequence[Path] = (path,)
+
+    def __iter__(self) -> Iterator[Picture | Problem]:
+        """Yield what is wrong."""
+        yield self._problem
+
+
 class _Names:
     """Gives each image and video a name that no other has, since results are kept by name."""
 
@@ -107,7 +123,8 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
 
     Raises:
         MissingFileError: An input is not there, or a folder or pattern has nothing that can be read.
-        ImageError: A video cannot be opened; broken images are told when their turn comes.
+        ImageError: A video that is named itself cannot be opened; those of folders and patterns, and broken images, are
+            told when their turn comes.
         InputError: A number of a camera, or an address, cannot be used.
         DownloadError: An address does not deliver.
     """
@@ -124,14 +141,25 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
             flush()
             sources.append(Camera(int(given), every, names.take(Path(f"camera{int(given)}"))))
             continue
-        for path in _files(given, folder):
+        paths, by_name = _files(given, folder)
+        for path in paths:
             if _is_video(path):
                 flush()
-                sources.append(VideoFile(path, Path(names.take(path)).stem, every))
+                sources.append(_video(path, Path(names.take(path)).stem, every, by_name))
             else:
                 images.append(path)
     flush()
     return sources
+
+
+def _video(path: Path, name: str, every: int, by_name: bool) -> Source:
+    """Return a video; one that cannot be opened is refused if it was named itself, and told in its turn if not."""
+    try:
+        return VideoFile(path, name, every)
+    except ImageError as error:
+        if by_name:
+            raise
+        return _BrokenVideo(path, name, str(error).removeprefix(f"{path}: "))
 
 
 def _image_sources(paths: Sequence[Path], names: _Names, every: int | None) -> Iterator[Source]:
@@ -149,24 +177,24 @@ def _image_sources(paths: Sequence[Path], names: _Names, every: int | None) -> I
         yield ImageFiles([(own.take(path), path) for path in members][::every], video, every)
 
 
-def _files(given: str, folder: Path) -> list[Path]:
-    """Return the files that one input names, in order."""
+def _files(given: str, folder: Path) -> tuple[list[Path], bool]:
+    """Return the files that one input stands for, in order, and whether it names a file itself."""
     if given.startswith(("http://", "https://")):
-        return [_fetched(given, folder)]
+        return [_fetched(given, folder)], True
     path = expand_user(given)
     try:
         if path.is_dir():
-            return _in_folder(path)
+            return _in_folder(path), False
         exists = path.exists()
     except MissingFileError:
         raise
     except OSError as error:  # a name that is too long, a folder that is not ours
         raise MissingFileError(f"{given[:100]}: cannot be read ({error.strerror})") from None
     if glob.has_magic(given) and not exists:
-        return _matching(str(path))
+        return _matching(str(path)), False
     if not exists:
         raise MissingFileError(f"{given}: no such file or folder; give images, folders, videos, a camera's number ...")
-    return [path]
+    return [path], True
 
 
 def _in_folder(folder: Path) -> list[Path]:

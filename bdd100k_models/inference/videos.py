@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ VIDEO_SUFFIXES = (
 FAULTS = (OSError, av.FFmpegError)
 
 _RATE = 30.0  # frames a second of a video that does not say
-_FEWEST = 1.0
 _DISORDER = 8  # frames: times that fall back by more are those of another film, put behind the first
 
 
@@ -36,7 +36,7 @@ class VideoFile:
     Args:
         path: The file.
         name: What to call the video; by default the file's name without its suffix.
-        every: Take each so many-th frame, beginning with the first.
+        every: Take each so many-th frame, beginning with the first; in place of a broken one, the next.
 
     Attributes:
         rate: Frames a second, of those that are taken.
@@ -53,7 +53,7 @@ class VideoFile:
         self.sound: Path | None = path
         self.paths: Sequence[Path] = (path,)
         rate, count = _properties(path)
-        self.rate = max(rate / every, _FEWEST)
+        self.rate = rate / every
         self.count = -(-count // every) if count else None
 
     def __iter__(self) -> Iterator[Picture | Problem]:
@@ -63,14 +63,16 @@ class VideoFile:
             ImageError: There is no frame at all.
         """
         taken = 0
-        number = 0
-        for number, (pixels, moment, problem) in enumerate(self._decode(), 1):
-            name = f"{self.name}-{number:07d}.jpg"
+        due = False
+        for number, (pixels, moment, problem) in enumerate(self._decode()):
+            name = f"{self.name}-{number + 1:07d}.jpg"
+            due = due or number % self.every == 0
             if pixels is None:
                 yield Problem(name=name, message=problem or "the frame is broken")
-            elif (number - 1) % self.every == 0:
+            elif due:
                 yield Picture(name, pixels, self.name, taken, moment, problem)
                 taken += 1
+                due = False
         if taken == 0:
             raise ImageError(f"{self.path}: a video without a frame that can be read")
 
@@ -94,7 +96,7 @@ def video_frames(path: str | os.PathLike[str], every: int = 1) -> Iterator[Pictu
 
     Args:
         path: The file.
-        every: Take each so many-th frame, beginning with the first.
+        every: Take each so many-th frame, beginning with the first; in place of a broken one, the next.
 
     Raises:
         ImageError: It is missing, empty, no video, or without a frame that can be read.
@@ -135,7 +137,7 @@ def _properties(path: Path) -> tuple[float, int]:
     try:
         if not reader.isOpened():
             raise ImageError(f"{path}: not a video that can be read")
-        return reader.get(cv2.CAP_PROP_FPS) or _RATE, max(0, int(reader.get(cv2.CAP_PROP_FRAME_COUNT)))
+        return _rate_of_reader(reader), max(0, int(reader.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:
         reader.release()
 
@@ -152,6 +154,12 @@ def has_decoder(stream: Any) -> bool:
 
 def _rate_of(stream: Any) -> float:
     return float(stream.average_rate or stream.guessed_rate or Fraction(_RATE))
+
+
+def _rate_of_reader(reader: Any) -> float:
+    """Return frames a second as OpenCV says; some of its readers do not know, and say 0 or less."""
+    said = float(reader.get(cv2.CAP_PROP_FPS))
+    return said if 0 < said < math.inf else _RATE
 
 
 def _length(duration: int | None, rate: float) -> int:
@@ -228,7 +236,7 @@ def _reason(error: Exception) -> str:
 
 def _decode_by_opencv(path: Path) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
     reader = cv2.VideoCapture(str(path.absolute()))
-    clock = _Clock(reader.get(cv2.CAP_PROP_FPS) or _RATE)
+    clock = _Clock(_rate_of_reader(reader))
     try:
         while True:
             found, pixels = reader.read()
@@ -262,17 +270,21 @@ class Camera:
         self._reader = cv2.VideoCapture(index)
         if not self._reader.isOpened():
             raise ImageError(f"camera {index}: cannot be opened; the first camera is 0")
-        self.rate = max((self._reader.get(cv2.CAP_PROP_FPS) or _RATE) / every, _FEWEST)
+        self.rate = _rate_of_reader(self._reader) / every
 
     def __iter__(self) -> Iterator[Picture | Problem]:
-        """Yield frames until the camera ends."""
+        """Yield frames until the camera ends.
+
+        Raises:
+            ImageError: It gives none.
+        """
         number = taken = 0
         started = time.monotonic()
         try:
             while True:
                 found, pixels = self._reader.read()
                 if not found:
-                    return
+                    break
                 if number % self.every == 0:
                     name, moment = f"{self.name}-{number + 1:07d}.jpg", time.monotonic() - started
                     yield Picture(name, np.asarray(pixels, np.uint8), self.name, taken, moment)
@@ -280,3 +292,5 @@ class Camera:
                 number += 1
         finally:
             self._reader.release()
+        if taken == 0:
+            raise ImageError(f"{self.name}: the camera gives no pictures; see whether another program is using it")

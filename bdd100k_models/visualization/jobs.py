@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,11 +56,13 @@ class Job:
         options: How.
         images: The labels of each image.
         others: What is drawn beside each, None where there is nothing; as many as images, or empty.
+        files: Where the picture of each goes.
     """
 
     options: DrawOptions
     images: Sequence[LabelledImage]
-    others: Sequence[LabelledImage | None] = ()
+    others: Sequence[LabelledImage | None]
+    files: Sequence[Path]
 
 
 @dataclass
@@ -85,14 +88,40 @@ def make_jobs(
         others: What is drawn beside it, in any order; None for nothing.
         options: How.
     """
-    by_place = None if others is None else {image.place: image for image in others}
-    groups: dict[object, list[LabelledImage]] = {}
+    names = distinct_names([image.path for image in images])
+    files = [options.out_dir / name.with_name(name.name + options.suffix) for name in names]
+    # masks do not say what suffix their image has
+    known = {image.place: image for image in others or ()} | {image.path: image for image in others or ()}
+    partners = [known.get(image.path, known.get(image.place)) for image in images]
+    groups: dict[object, list[int]] = {}
     for number, image in enumerate(images):
-        groups.setdefault(number if image.video is None else image.video, []).append(image)
+        groups.setdefault(number if image.video is None else image.video, []).append(number)
     return [
-        Job(options, members, [] if by_place is None else [by_place.get(image.place) for image in members])
+        Job(
+            options,
+            [images[number] for number in members],
+            [] if others is None else [partners[number] for number in members],
+            [files[number] for number in members],
+        )
         for members in groups.values()
     ]
+
+
+def distinct_names(images: Sequence[Path]) -> list[Path]:
+    """Return what the pictures of images are called, without suffix; no two alike.
+
+    Args:
+        images: Where the images lie below their folder.
+
+    Returns:
+        The stem of each, in its folder; where an earlier one has that, the whole name, and then with a number.
+    """
+    names: dict[Path, None] = {}
+    for image in images:
+        numbered = (f"{image.name}-{number}" for number in itertools.count(2))
+        candidates = map(image.with_name, itertools.chain((image.stem, image.name), numbered))
+        names[next(name for name in candidates if name not in names)] = None
+    return list(names)
 
 
 def draw_job(job: Job) -> Drawn:
@@ -124,12 +153,12 @@ def _pictures(job: Job, drawn: Drawn) -> Iterator[tuple[Path, Pixels]]:
     left: dict[int, Trails] = {}
     right: dict[int, Trails] = {}
     others = job.others or [None] * len(job.images)
-    for image, other in zip(job.images, others, strict=True):
+    for image, other, file in zip(job.images, others, job.files, strict=True):
         try:
             pixels = None if options.images is None else _read(options.images, image)
             picture = _draw(image, pixels, options, left)
             if job.others:
-                empty = pixels if pixels is not None else np.zeros_like(picture)
+                empty = np.zeros_like(picture) if options.colours or pixels is None else pixels
                 second = empty if other is None else _draw(other, pixels, options, right)
                 if second.shape != picture.shape:
                     raise LabelError(f"{_size(picture)} pixels on the left, {_size(second)} on the right")
@@ -137,7 +166,7 @@ def _pictures(job: Job, drawn: Drawn) -> Iterator[tuple[Path, Pixels]]:
         except (ImageError, InputError, LabelError) as error:
             drawn.problems.append((str(image.place), str(error)))
             continue
-        yield options.out_dir / image.place.with_name(image.place.name + options.suffix), picture
+        yield file, picture
 
 
 def _draw(image: LabelledImage, pixels: Pixels | None, options: DrawOptions, trails: dict[int, Trails]) -> Pixels:

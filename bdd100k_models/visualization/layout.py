@@ -13,6 +13,7 @@ from bdd100k_models.visualization.drawing import Pixels, line_width, scale_of, t
 
 _GROUND = 24  # grey of what lies between pictures
 _INK = (235, 235, 235)
+_FLATTEST, _TALLEST = 0.2, 2.0  # height of a place on a sheet, in widths
 
 
 def beside(left: Pixels, right: Pixels, titles: tuple[str, str]) -> Pixels:
@@ -45,7 +46,8 @@ def contact_sheets(files: Sequence[Path], columns: int, rows: int, width: int) -
         width: Of a sheet, in pixels.
 
     Yields:
-        Sheets, uint8 (height, width, 3), blue-green-red; all have one layout, that of the first picture.
+        Sheets, uint8 (height, width, 3), blue-green-red; all have one layout. The first picture says how high the
+            places are, within bounds.
 
     Raises:
         ImageError: The first picture cannot be read.
@@ -57,7 +59,8 @@ def contact_sheets(files: Sequence[Path], columns: int, rows: int, width: int) -
         raise ImageError(f"{files[0]}: cannot be read")
     gap = max(4, width // 160)
     cell_width = max(16, (width - gap * (columns + 1)) // columns)
-    cell_height = max(16, round(cell_width * first.shape[0] / first.shape[1]))
+    proportion = min(max(first.shape[0] / first.shape[1], _FLATTEST), _TALLEST)
+    cell_height = max(16, round(cell_width * proportion))
     for start in range(0, len(files), columns * rows):
         yield _sheet(files[start : start + columns * rows], columns, (cell_height, cell_width), gap)
 

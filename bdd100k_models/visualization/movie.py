@@ -22,6 +22,7 @@ from bdd100k_models.visualization.sound import Sound
 _QUALITY = "23"  # x264's constant rate factor
 _TICKS = 90_000  # a second: MPEG's clock
 _LARGEST = 8192  # pixels; players and encoders give up beyond
+_DENOMINATOR = 1001  # of rates, as in 30000/1001
 
 
 class Movie:
@@ -40,7 +41,9 @@ class Movie:
         make_folder(path.parent)
         self.path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        self._rate = Fraction(rate).limit_denominator(1001)
+        # of films of which hardly a frame is taken too
+        self._rate = Fraction(rate).limit_denominator(_DENOMINATOR) or Fraction(1, _DENOMINATOR)
+        self._step = 1 / rate
         self._stream: Any = None
         self._source = sound
         self._sound: Sound | None = None
@@ -68,10 +71,10 @@ class Movie:
             self._begin(pixels, time)
         if time is not None:
             if time - self._start < self._clock:  # a film put behind another has a clock of its own
-                self._start = time - self._clock - float(1 / self._rate)
+                self._start = time - self._clock - self._step
             self._clock = time - self._start
         else:
-            self._clock = (self._last + 1) / float(self._rate)
+            self._clock = (self._last + 1) * self._step
         height, width = self._stream.height, self._stream.width
         if (pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2) == (height, width):
             pixels = pixels[:height, :width]
@@ -85,7 +88,7 @@ class Movie:
             frame.pts = self._last
         self._write(frame)
         if self._sound is not None:
-            self._sound_until(self._clock + float(1 / self._rate))
+            self._sound_until(self._clock + self._step)
 
     def _begin(self, pixels: Pixels, time: float | None) -> None:
         """Set the streams up for pictures like the first."""

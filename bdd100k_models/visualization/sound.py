@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from bdd100k_models.inference.videos import has_decoder, open_media
 
 #: What players expect in an MP4 file; other sound is encoded anew.
 _KEPT = ("aac", "mp3", "ac3", "eac3", "alac")
+
+#: Samples a second that FFmpeg asks for before it puts a codec into an MP4 file.
+_LEAST_RATES = {"mp3": 16000}
 
 #: Samples a second that AAC can have.
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -44,7 +48,7 @@ class Sound:
             self._begin(streams[0])
 
     def _begin(self, own: Any) -> None:
-        if own.codec_context.name in _KEPT:
+        if _can_be_copied(own):
             self._stream = self._target.add_stream_from_template(own)
             self._packets = _readable(self._copied(own))
         else:
@@ -66,6 +70,7 @@ class Sound:
 
     def _encoded(self, own: Any) -> Iterator[Any]:
         clock: _Clock | None = None
+        resampler = _Resampler(self._stream.codec_context)
         for frame in self._file.decode(own):
             if frame.pts is None:
                 continue
@@ -73,7 +78,10 @@ class Sound:
             if not clock.reaches(frame.pts, round(frame.samples / frame.sample_rate / frame.time_base)):
                 continue
             frame.pts -= clock.shift
-            yield from self._stream.encode(frame)
+            for part in resampler.take(frame):
+                yield from self._stream.encode(part)
+        for part in resampler.rest():
+            yield from self._stream.encode(part)
         yield from self._stream.encode(None)
 
     def advance(self, time: float) -> None:
@@ -90,6 +98,49 @@ class Sound:
         """Close the film."""
         if self._file is not None:
             self._file.close()
+
+
+def _can_be_copied(own: Any) -> bool:
+    """Tell whether an MP4 file takes sound as it is."""
+    name: str = own.codec_context.codec.canonical_name  # a decoder has a name of its own, as mp3float
+    rate: int = own.codec_context.sample_rate
+    return name in _KEPT and rate >= _LEAST_RATES.get(name, 0)
+
+
+class _Resampler:
+    """Brings sound into the form that an encoder takes; its own layout, rate and format may change on the way.
+
+    Args:
+        target: The encoder.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._form: tuple[Any, ...] | None = None
+        self._resampler: Any = None
+
+    def take(self, frame: Any) -> Iterator[Any]:
+        """Yield what a frame comes to, and before it what is left of sound in another form."""
+        form = frame.format.name, frame.layout.name, frame.sample_rate
+        if form != self._form:
+            yield from self.rest()
+            self._form = form
+            target = self._target
+            self._resampler = av.AudioResampler(target.format, target.layout, target.sample_rate)
+        yield from self._timed(self._resampler.resample(frame))
+
+    def rest(self) -> Iterator[Any]:
+        """Yield what is left of the sound that was taken last."""
+        if self._resampler is not None:
+            yield from self._timed(self._resampler.resample(None))
+
+    def _timed(self, frames: Sequence[Any]) -> Iterator[Any]:
+        """Yield frames with their times in samples; each resampler has a unit of its own."""
+        for frame in frames:
+            if frame.pts is not None:
+                frame.pts = round(frame.pts * frame.time_base * self._target.sample_rate)
+                frame.time_base = Fraction(1, self._target.sample_rate)
+            yield frame
 
 
 class _Clock:
