@@ -98,7 +98,7 @@ class TestReport:
         images: How many images the run has.
         labels: How many labels were written.
         problems: Images that could not be used, or only after a conversion.
-        seconds: Time spent on inference in this process, without set-up.
+        seconds: Time from the first image to the last file, without set-up.
         processed: Images done in this process now (others were done before, or by others).
     """
 
@@ -166,12 +166,11 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     files = shards.writer(distributed.rank(), attempt)
     with explain_memory(advice), files as writer, _gallery(task, images, options) as gallery:
         processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
-    seconds = time.monotonic() - started
     distributed.barrier()
     if distributed.rank() != 0:
         return None
     report = _merge(shards, identity, images, result_format, options)
-    report.seconds, report.processed = seconds, processed
+    report.seconds, report.processed = time.monotonic() - started, processed
     return report
 
 
