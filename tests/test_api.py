@@ -176,7 +176,7 @@ def test_tags_people_and_tracks() -> None:
     assert isinstance(people, People) and people.joints.shape == (2, 18, 3) and len(people) == 2
     (label, _) = people.frame().labels
     assert [tuple(node.location) for node in label.graph.nodes] == [joint[:2] for joint in joints]
-    assert len(select(record, TASKS["pose"], 0.5, None).people) == 1
+    assert select(record, TASKS["pose"], 0.5, None) is record  # their boxes were sure enough
     assert to_result(PoseRecord([]), TASKS["pose"], "a.jpg", SIZE).joints.shape == (0, 18, 3)
 
     track = to_result(TrackRecord([(1, 2, 3, 4)], [0.5], [2], [11]), TASKS["mot"], "a.jpg", SIZE, "v", 0)
@@ -393,7 +393,9 @@ def test_people_need_boxes(tmp_path: Path, detector: Model) -> None:
     two, none, scored = model.predict([image] * 3, boxes=[boxes, [], np.array([[20, 30, 90, 200, 0.5]])], threshold=0)
     assert isinstance(two, People) and (len(two), len(none), len(scored)) == (2, 0, 1)
     np.testing.assert_allclose(scored.scores[0] * 2, max(two.scores * (two.joints[:, 0, 0] < 200)), rtol=1e-5)
-    assert [len(people) for people in model.stream([image] * 2, boxes=[boxes, []], threshold=0)] == [2, 0]
+    assert [len(people) for people in model.stream([image] * 2, boxes=[boxes, []])] == [2, 0]
+    scores = np.array([[*boxes[0], 0.5], [*boxes[1], 0.2]])
+    assert [len(model.predict(image, boxes=[scores], threshold=least)[0]) for least in (0, 0.3, 0.6)] == [2, 1, 0]
     with pytest.raises(InputError, match=r"000001\.jpg: no boxes were given for it"):
         list(model.stream([image] * 2, boxes=iter([boxes])))
     with pytest.raises(InputError, match="boxes of 1 images were given for 2"):
@@ -417,8 +419,9 @@ def test_people_are_found_by_the_detector(tmp_path: Path, detector: Model, scene
     assert model.detector is detector
     model.predict(scene)
     # of the pedestrian that is sure, not of the other
-    (person,) = tiny_pose(tmp_path, Stub(category="pedestrian")).predict(scene, threshold=0)
+    (person,) = tiny_pose(tmp_path, Stub(category="pedestrian")).predict(scene, threshold=0.85)
     assert isinstance(person, People) and len(person) == 1 and person.areas[0] > 640 * 360
+    assert person.scores[0] < 0.85  # the box was sure enough; the pose's score is the product with that of its joints
     assert len(tiny_pose(tmp_path, Stub(category="car")).predict(scene, threshold=0)[0]) == 0
     with pytest.raises(InputError, match="only pose models have a detector"):
         detector.detector  # noqa: B018

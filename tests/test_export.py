@@ -321,6 +321,8 @@ def test_pose_models_need_boxes(exported: Callable[..., Runner]) -> None:
     with pytest.warns(UserWarning, match=r"000001\.jpg: person box \(400, 10, 500, 90\) lies outside the image"):
         nobody, outside = runner.predict([picture] * 2, boxes=[np.zeros((0, 4)), [[400, 10, 500, 90]]], threshold=0)
     assert len(nobody) == len(outside) == 0
+    box = [[20, 10, 200, 190, 0.4]]  # its score counts, and not the lower one of the pose
+    assert [len(runner.predict(picture, boxes=[box], threshold=least)[0]) for least in (0.3, 0.5)] == [1, 0]
 
 
 @pytest.mark.parametrize("kind", ["msra", "dark", "udp"])

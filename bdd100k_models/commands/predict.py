@@ -87,7 +87,7 @@ def _add_what_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCORE",
         type=float,
         default=THRESHOLD,
-        help=f"least score, 0 to 1 (default: {THRESHOLD})",
+        help=f"least score of objects, tracks and boxes of people, 0 to 1 (default: {THRESHOLD})",
     )
     group.add_argument("--classes", nargs="+", metavar="CATEGORY", help="keep these categories only")
     group.add_argument("--every", type=int, default=1, metavar="N", help="of videos, each N-th frame (default: 1)")

@@ -121,7 +121,8 @@ def select(record: Any, task: Task, threshold: float, classes: frozenset[int] | 
     Args:
         record: What a result format encoded; it is left as it is.
         task: The task.
-        threshold: Least score of objects, tracks and people. Segments, classes of pixels and tags have none.
+        threshold: Least score of objects and tracks. Segments, classes of pixels and tags have none, and of people that
+            of their boxes counts, before they are looked at.
         classes: Indices of the wanted categories, or None for all. Tags and people are kept.
     """
     match record:
@@ -142,8 +143,6 @@ def select(record: Any, task: Task, threshold: float, classes: frozenset[int] | 
             return _with(
                 record, ["numbers", "masks"], [i for i, name in enumerate(record.categories) if name in wanted]
             )
-        case PoseRecord():
-            return PoseRecord(people=[person for person in record.people if person.score >= threshold])
     return record
 
 

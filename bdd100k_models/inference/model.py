@@ -172,7 +172,8 @@ class Model:
         Args:
             images: Files, arrays uint8 (height, width, 3) in the order red, green, blue, pictures of Pillow, or frames
                 of a video; one or several, of any sizes.
-            threshold: Least score of objects, tracks and people that are kept, 0 to 1.
+            threshold: Least score of objects and tracks that are kept, and of the boxes of people that are looked
+                at, 0 to 1.
             classes: Names of the categories to keep; all by default.
             boxes: For pose models: the boxes of the people of each image, exclusive corners in pixels (n, 4), or with
                 scores (n, 5). By default the detector finds them. What cannot be used is left out with a warning.
@@ -218,7 +219,7 @@ class Model:
         pictures, people = self._number(images), None if boxes is None else iter(boxes)
         while batch := list(itertools.islice(pictures, batch_size)):
             given = None if people is None else [_next_people(people, picture) for picture in batch]
-            records = session.encode(batch, given)
+            records = session.encode(batch, given, threshold)
             for remark in session.take_remarks():
                 warnings.warn(f"{remark.name}: {remark.message}", stacklevel=2)
             for picture, record in zip(batch, records, strict=True):
@@ -277,22 +278,30 @@ class Session:
         self._finder: Session | None = None
         self._remarks: list[Problem] = []
 
-    def encode(self, pictures: Sequence[Picture], people: Sequence[Sequence[PersonBox]] | None = None) -> list[Any]:
+    def encode(
+        self,
+        pictures: Sequence[Picture],
+        people: Sequence[Sequence[PersonBox]] | None = None,
+        threshold: float = THRESHOLD,
+    ) -> list[Any]:
         """Predict on pictures together.
 
         Args:
             pictures: The pictures; for a tracker, the next frames of a video, or the first of another.
             people: For pose models: the people of each picture. By default the model's detector finds them.
+            threshold: For pose models: least score of the boxes of people.
 
         Returns:
-            What the task's result format encodes, one record a picture, without a threshold.
+            What the task's result format encodes, one record a picture; of objects and tracks everything, however
+            unsure.
 
         Raises:
             ImageError: The network cannot take one of the pictures.
             OutOfMemoryError: There is not enough memory for all of them.
         """
-        if self.model.task.name == "pose" and people is None:
-            people = self._find_people(pictures)
+        if self.model.task.name == "pose":
+            found = self._find_people(pictures, threshold) if people is None else people
+            people = [[box for box in boxes if box.score >= threshold] for boxes in found]
         if not self.model.task.videos:
             return self.model.run(self._network, pictures, people, self._remarks)
         # one after the other, in their order
@@ -303,15 +312,17 @@ class Session:
         remarks, self._remarks = self._remarks, []
         return remarks
 
-    def _find_people(self, pictures: Sequence[Picture]) -> list[list[PersonBox]]:
+    def _find_people(self, pictures: Sequence[Picture], threshold: float) -> list[list[PersonBox]]:
         if self._finder is None:
             self._finder = self.model.detector.session()
-        return people_of(self._finder.model, pictures, self._finder.encode(pictures))
+        return people_of(self._finder.model, pictures, self._finder.encode(pictures), threshold)
 
 
-def people_of(detector: Model, pictures: Sequence[Picture], records: Sequence[Any]) -> list[list[PersonBox]]:
-    """Return the people that a detector found in each picture, those of a score of at least :data:`THRESHOLD`."""
-    kept = (select(record, detector.task, THRESHOLD, None) for record in records)
+def people_of(
+    detector: Model, pictures: Sequence[Picture], records: Sequence[Any], threshold: float
+) -> list[list[PersonBox]]:
+    """Return the people that a detector found in each picture, those of a score of at least ``threshold``."""
+    kept = (select(record, detector.task, threshold, None) for record in records)
     frames = [detector.result(picture, record).frame() for picture, record in zip(pictures, kept, strict=True)]
     return [boxes_of_frames([frame])[frame.name] for frame in frames]
 

@@ -29,7 +29,7 @@ class PredictOptions:
 
     Attributes:
         out_dir: Where everything goes.
-        threshold: Least score of what is kept.
+        threshold: Least score of objects and tracks that are kept, and of boxes of people that are looked at.
         classes: Names of the categories that are kept; None for all. Models that know none of them keep all.
         batch_size: Pictures a forward pass.
         kinds: What is written.
@@ -143,7 +143,7 @@ class _Run:
             session = self.sessions[place]
             records = self._encode(session, batch, people if session.model.task.name == "pose" else None)
             if session.model is self.finder and people is None:
-                people = people_of(session.model, batch, records)
+                people = people_of(session.model, batch, records, self.options.threshold)
             for index, (picture, record) in enumerate(zip(batch, records, strict=True)):
                 kept = select(record, session.model.task, self.options.threshold, self.wanted[place])
                 by_picture[index][session.model.name] = Prediction(kept, session.model.result(picture, kept))
@@ -166,7 +166,7 @@ class _Run:
             # one at a time: a tracker must not see a frame again
             return [self._encode(session, [picture], None)[0] for picture in batch]
         try:
-            records = session.encode(batch, people)
+            records = session.encode(batch, people, self.options.threshold)
         except (ImageError, OutOfMemoryError) as error:
             refused = str(error)  # not the error itself, which holds on to what the network had in memory
         else:

@@ -95,7 +95,7 @@ class Runner:
 
         Args:
             images: Files, arrays uint8 (height, width, 3) in RGB order, or pictures of Pillow; one or several.
-            threshold: Least score of objects and people that are kept, 0 to 1.
+            threshold: Least score of objects that are kept, and of boxes of people that are looked at, 0 to 1.
             boxes: For pose models: the boxes of the people of each image, exclusive corners in pixels (n, 4), or with
                 scores (n, 5).
             batch_size: Pictures, or people, a run; graphs of one image at a time take 1.
@@ -166,7 +166,7 @@ class Runner:
             raise InputError(f"boxes are (n, 4) or (n, 5) numbers: x1, y1, x2, y2 and a score, not {boxes.shape}")
         if boxes.shape[1] == 4:
             boxes = np.column_stack([boxes, np.ones(len(boxes))])
-        boxes = _usable(boxes, frame)
+        boxes = _usable(boxes[boxes[:, 4] >= threshold], frame)
         options, size = self.description.options, self.description.input_size
         regions = [people.region_of(box, options["padding"], size) for box in boxes]
         joints = np.zeros((len(boxes), len(JOINTS), 3))
@@ -175,7 +175,7 @@ class Runner:
             part = regions[start : start + count]
             crops = np.stack([take_region(frame.pixels, *region, size, options["udp"]) for region in part])
             joints[start : start + len(part)] = self.run(self._filled(crops))["joints"][: len(part)]
-        return _people_of(self.description, frame, boxes, regions, joints, threshold)
+        return _people_of(self.description, frame, boxes, regions, joints)
 
 
 def _usable(boxes: npt.NDArray[np.float64], frame: Frame) -> npt.NDArray[np.float64]:
@@ -192,7 +192,6 @@ def _people_of(
     boxes: npt.NDArray[np.float64],
     regions: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]],
     joints: npt.NDArray[np.float64],
-    threshold: float,
 ) -> People:
     height, width = description.input_size
     options = description.options
@@ -204,7 +203,6 @@ def _people_of(
     scores = np.array([people.person_score(own, box, options["visible"]) for own, box in rows], np.float64)
     sigmas = np.array(options["sigmas"])
     kept = people.distinct(joints[:, :, :2], areas, scores, sigmas, options["similarity"])
-    kept = [index for index in kept if scores[index] >= threshold]
     return People(
         name=frame.name,
         size=frame.size,
