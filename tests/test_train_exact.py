@@ -145,15 +145,22 @@ def test_two_processes_train_as_one(data_root: Path, unbroken: Path, tmp_path: P
     assert len(set(one.values())) == 20
 
 
+def stopped_after(epoch: int, run: Path, folder: Path) -> Path:
+    """Make a folder as a run leaves it that stops after an epoch; return it.
+
+    It has no ``last_checkpoint``: the newest is found by its number.
+    """
+    folder.mkdir()
+    for name in (f"epoch_{epoch}.pth", "run.json"):
+        (folder / name).write_bytes((run / name).read_bytes())
+    return folder
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_and_other_workers_change_nothing(data_root: Path, unbroken: Path, tmp_path: Path) -> None:
     """Half of the run, then the rest, with the images prepared by two workers."""
     words = ["--ema", "--no-validate", *options("train_cfg.max_epochs=5", workers=2)]
-    half = tmp_path / "half"
-    half.mkdir()
-    for name in ("epoch_2.pth", "run.json"):
-        (half / name).write_bytes((unbroken / name).read_bytes())
-    # no last_checkpoint: the newest is found by its number
+    half = stopped_after(2, unbroken, tmp_path / "half")
     assert train("det", MODEL, data_root, half, "--resume", *words) == 0
     assert_same(unbroken / "epoch_5.pth", half / "epoch_5.pth")
 
@@ -164,10 +171,7 @@ def test_mixed_precision_resumes_with_the_same_bits(data_root: Path, unbroken: P
     assert train("det", MODEL, data_root, work, *words) == 0
     one, mixed = losses(unbroken), losses(work)
     assert 0 < max(abs(mixed[step] / one[step] - 1) for step in mixed) < 0.05
-    parts = tmp_path / "parts"
-    parts.mkdir()
-    for name in ("epoch_1.pth", "run.json"):
-        (parts / name).write_bytes((work / name).read_bytes())
+    parts = stopped_after(1, work, tmp_path / "parts")
     assert train("det", MODEL, data_root, parts, "--resume", *words) == 0
     assert_same(work / "epoch_2.pth", parts / "epoch_2.pth")
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.arrays import is_true
 from bdd100k_models.formats.scalabel import Label
 from bdd100k_models.tasks import IGNORED_MAPPING, NAME_MAPPING
+
+
+def unknown_category(place: str, label_id: object, name: str | None, classes: Collection[str]) -> LabelError:
+    """Return the error of a label whose category is none of the classes; ``place`` names file and frame."""
+    return LabelError(f"{place}, label {label_id}: unknown category {name!r}; the classes are {', '.join(classes)}")
 
 
 def canonical_category(name: str | None, classes: Collection[str] = ()) -> tuple[str | None, bool]:

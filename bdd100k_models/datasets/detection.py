@@ -8,7 +8,7 @@ from typing import Any
 from mmdet.datasets.base_det_dataset import BaseDetDataset
 from mmengine.registry import DATASETS
 
-from bdd100k_models.datasets.categories import canonical_category, is_ignored
+from bdd100k_models.datasets.categories import canonical_category, is_ignored, unknown_category
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.scalabel import Frame
@@ -100,10 +100,7 @@ def instances_of_frame(
             continue
         category, ignored = canonical_category(label.category, label_of)
         if category not in label_of:
-            raise LabelError(
-                f"{label_file}: frame {frame.name}, label {label.id}: unknown category {label.category!r}; "
-                f"the classes are {', '.join(label_of)}"
-            )
+            raise unknown_category(f"{label_file}: frame {frame.name}", label.id, label.category, label_of)
         box = label.box2d
         corners = [box.x1, box.y1, box.x2 + 1, box.y2 + 1]
         visible_width = min(corners[2], size[0]) - max(corners[0], 0)

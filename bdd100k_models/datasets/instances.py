@@ -12,21 +12,17 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import DATASETS, TRANSFORMS
 
+from bdd100k_models.datasets.class_names import ClassNamingDataset
 from bdd100k_models.datasets.segments import Segment, SegmentDataset, load_segments
 from bdd100k_models.tasks import TASKS
 
 
 @DATASETS.register_module()
-class BDD100KInsSegDataset(SegmentDataset):
+class BDD100KInsSegDataset(ClassNamingDataset, SegmentDataset):
     """The 10K images and the masks of their objects; see :class:`SegmentDataset` for the forms of labels."""
 
     task = TASKS["ins_seg"]
     METAINFO = {"classes": task.categories, "palette": task.palette}
-
-    def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Return a record with the names of the classes, which its labels are read by."""
-        info: dict[str, Any] = super().get_data_info(idx)
-        return info | {"class_names": tuple(self._metainfo["classes"])}
 
 
 @TRANSFORMS.register_module()

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mmdet.datasets.base_det_dataset import BaseDetDataset
 
-from bdd100k_models.datasets.categories import canonical_category
+from bdd100k_models.datasets.categories import canonical_category, unknown_category
 from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import rle
@@ -255,9 +255,7 @@ def _category_of(label: _Label, task: Task, classes: Sequence[str], where: str) 
         (label.category, False) if task.name == "pan_seg" else canonical_category(label.category, classes)
     )
     if category not in classes:
-        raise LabelError(
-            f"{where}, label {label.id}: unknown category {label.category!r}; the classes are {', '.join(classes)}"
-        )
+        raise unknown_category(where, label.id, label.category, classes)
     return classes.index(category), ignored or marked
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from mmcv.transforms import BaseTransform
-from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, TRANSFORMS
 
+from bdd100k_models.datasets.categories import unknown_category
+from bdd100k_models.datasets.class_names import ClassNamingDataset
 from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats.bitmask import check_classes, read_mask
@@ -21,7 +22,7 @@ from bdd100k_models.formats.scalabel import Frame, Label, load_frames
 from bdd100k_models.tasks import NO_CLASS, NOT_EVALUATED, TASKS, Task
 
 
-class _SemanticDataset(BaseDataset):  # type: ignore[misc]
+class _SemanticDataset(ClassNamingDataset):
     """Images and a class for each of their pixels.
 
     ``ann_file`` is a folder of masks (PNG, 8 bits, a class each pixel, 255 for none), or Scalabel JSON with run lengths
@@ -59,11 +60,6 @@ class _SemanticDataset(BaseDataset):  # type: ignore[misc]
         return [
             {"img_path": str(folder / frame.name), "seg_labels": frame, "seg_map_path": str(labels)} for frame in frames
         ]
-
-    def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Return a record with the names of the classes, which its labels are read by."""
-        info: dict[str, Any] = super().get_data_info(idx)
-        return info | {"class_names": tuple(self._metainfo["classes"])}
 
 
 @DATASETS.register_module()
@@ -161,6 +157,4 @@ def _counts(label: Label, task: Task, names: Sequence[str], place: str) -> bool:
         return True
     if label.category in NOT_EVALUATED.get(task.name, ()):
         return False
-    raise LabelError(
-        f"{place}, label {label.id}: unknown category {label.category!r}; the classes are {', '.join(names)}"
-    )
+    raise unknown_category(place, label.id, label.category, names)
