@@ -34,7 +34,7 @@ from PIL import Image
 from process_memory import peak_memory
 from pycocotools import mask as coco_mask
 
-from bdd100k_models.datasets.synth.labels import drivable_mask, semantic_mask
+from bdd100k_models.datasets.synth.labels import drivable_runs, semantic_runs
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.engine.shards import RunIdentity, Shards
 from bdd100k_models.formats import rle
@@ -166,7 +166,7 @@ def read_segments(folder: Path, number: int) -> Any:
 def draw_classes(seed: int, task: str) -> Sample:
     """Return the classes of a drawn street scene, whose regions have the shapes and sizes of real ones."""
     picture = draw_picture(seed, "val", seed)
-    classes = semantic_mask(picture) if task == "sem_seg" else drivable_mask(picture)
+    classes = (semantic_runs if task == "sem_seg" else drivable_runs)(picture).paint()
     classes[classes == NO_CLASS] = 0  # a model has a class for each pixel
     return {"pred_sem_seg": {"data": torch.from_numpy(classes)[None]}}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bdd100k_models.formats import png
+from bdd100k_models.formats.runs import Runs
 
 FORMS = {"L": (), "RGBA": (4,), "RGB": (3,), "P": (), "I;16": ()}
 
@@ -44,13 +45,16 @@ def test_pixels_are_kept(mode: str, shape: tuple[int, int], seed: int) -> None:
     st.tuples(st.integers(1, 40), st.integers(1, 40)),
     st.sampled_from([(), (4,)]),
     st.integers(0, 1 << 32),
-    st.booleans(),
+    st.sampled_from([1, 2, 9]),
 )
 def test_quickly_encoded_pixels_are_kept(
-    shape: tuple[int, int], channels: tuple[int, ...], seed: int, flat: bool
+    shape: tuple[int, int], channels: tuple[int, ...], seed: int, kinds: int
 ) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 2 if flat else 256, (*shape, *channels)).astype(np.uint8)
-    data = png.encode_png_quickly(pixels)
+    rng = np.random.default_rng(seed)
+    labels = np.sort(rng.integers(0, kinds, shape), axis=int(rng.integers(2)))  # runs of any length, up and across
+    entries = rng.integers(0, 256, (kinds, *channels), dtype=np.uint8)  # some maybe equal
+    pixels = entries[labels]
+    data = png.encode_png_quickly(Runs.of(labels.astype(np.int16)), entries)
     decoded = png.decode_png(data)
     assert decoded is not None and np.array_equal(decoded, pixels[..., [2, 1, 0, 3]] if channels else pixels)
     image = Image.open(io.BytesIO(data))

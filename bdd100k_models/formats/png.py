@@ -18,6 +18,8 @@ from isal import isal_zlib
 from kornia_rs import io as rust
 from PIL import Image
 
+from bdd100k_models.formats.runs import Runs
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = 33  # the signature and the first chunk, which tells size, depth and colour type
 _GRAY, _PALETTE, _RGBA = 0, 3, 6
@@ -59,21 +61,31 @@ def _decode_fast(data: bytes, *, gray: bool) -> npt.NDArray[np.uint8] | None:
     return pixels[:, :, 0] if gray else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA))
 
 
-def encode_png_quickly(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Encode label pixels in a seventh of the time of :func:`~bdd100k_models.formats.bitmask.encode_png`.
+def encode_png_quickly(runs: Runs, entries: npt.NDArray[np.uint8]) -> bytes:
+    """Encode a label map in a fraction of the time of :func:`~bdd100k_models.formats.bitmask.encode_png`.
 
-    The files are two to three times as large: deflate with fixed codes, of the differences to the row above.
+    The files are two to three times as large: deflate with fixed codes, of the differences to the row above. Those are
+    zero but where a run begins, so no other pixel is looked at.
 
     Args:
-        pixels: (height, width), or red-green-blue-alpha (height, width, 4), of at least one pixel.
+        runs: The map, of at least one pixel; its labels are rows of ``entries``.
+        entries: What a pixel of each label is: gray (K,), or red, green, blue, alpha (K, 4).
     """
-    gray = pixels.ndim == 2
-    rows = pixels.reshape(len(pixels), -1)
-    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    height, width = runs.size
+    gray = entries.ndim == 1
+    shown = entries[runs.values].reshape(len(runs.values), -1)
+    channels = shown.shape[1]
+    filtered = np.zeros((height, 1 + width * channels), np.uint8)
     filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, _GRAY if gray else _RGBA, 0, 0, 0)
+    top = np.searchsorted(runs.starts, np.arange(width) * height, "right") - 1
+    filtered[0, 1:] = shown[top].reshape(-1)
+    column, row = np.divmod(runs.starts, height)
+    below = np.flatnonzero(row)
+    places = row[below] * filtered.shape[1] + 1 + column[below] * channels
+    steps = shown[below] - shown[below - 1]
+    for channel in range(channels):
+        filtered.reshape(-1)[places + channel] = steps[:, channel]
+    header = struct.pack(">IIBBBBB", width, height, 8, _GRAY if gray else _RGBA, 0, 0, 0)
     body = isal_zlib.compress(filtered, level=0)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bdd100k_models.errors import LabelError
+from bdd100k_models.formats.runs import Ints, Runs
 from bdd100k_models.formats.scalabel import RLE
 
 Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 _Value = TypeVar("_Value", np.uint8, np.int32)
 
@@ -31,10 +31,10 @@ _HIGHEST = (np.arange(32) + 16) % 32 - 16  # what five bits mean where the first
 
 def encode(mask: npt.NDArray[np.bool_] | npt.NDArray[np.uint8]) -> RLE:
     """Encode one mask (height, width; what is not zero is inside). An empty mask is valid."""
-    starts, values = _runs(np.ascontiguousarray(mask).view(np.uint8) != 0)
-    inside = values != 0
-    texts = _pack(starts[inside], _ends(starts, mask.size)[inside], [int(inside.sum())], mask.size)
-    return RLE(counts=texts[0], size=(int(mask.shape[0]), int(mask.shape[1])))
+    runs = Runs.of(np.ascontiguousarray(mask).view(np.uint8) != 0)
+    inside = runs.values != 0
+    texts = _pack(runs.starts[inside], runs.ends[inside], [int(inside.sum())], mask.size)
+    return RLE(counts=texts[0], size=runs.size)
 
 
 def encode_labels(labels: npt.NDArray[np.uint8] | npt.NDArray[np.int32]) -> dict[int, RLE]:
@@ -46,14 +46,17 @@ def encode_labels(labels: npt.NDArray[np.uint8] | npt.NDArray[np.int32]) -> dict
     Returns:
         Masks by value, in order of the values; together they cover every pixel once.
     """
-    starts, values = _runs(labels)
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
+    return encode_runs(Runs.of(labels))
+
+
+def encode_runs(runs: Runs) -> dict[int, RLE]:
+    """Encode a label map as :func:`encode_labels` does, given its runs."""
+    order = np.argsort(runs.values, kind="stable")
+    ordered = runs.values[order]
     first = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] + 1))
     numbers = np.diff(first, append=len(order))
-    texts = _pack(starts[order], _ends(starts, labels.size)[order], numbers, labels.size)
-    size = (int(labels.shape[0]), int(labels.shape[1]))
-    return {int(value): RLE(counts=text, size=size) for value, text in zip(ordered[first], texts, strict=True)}
+    texts = _pack(runs.starts[order], runs.ends[order], numbers, runs.size[0] * runs.size[1])
+    return {int(value): RLE(counts=text, size=runs.size) for value, text in zip(ordered[first], texts, strict=True)}
 
 
 def decode(rle: RLE, where: str) -> Bools:
@@ -234,24 +237,6 @@ def _pair_runs(steps: Ints, lengths: Ints) -> tuple[Ints, Ints]:
         runs[:, column] = np.cumsum(runs[:, column])
     runs[ends[odd == 1] - 1, 1] = 0
     return runs, ends
-
-
-def _runs(labels: npt.NDArray[np.generic]) -> tuple[Ints, npt.NDArray[np.generic]]:
-    """Return where each run begins, down the columns, and its value."""
-    flat = labels.T.reshape(-1) if labels.dtype == np.bool_ else cv2.transpose(labels).reshape(-1)
-    begins = np.zeros((flat.size + 7) // 8 * 8, np.bool_)
-    begins[: min(flat.size, 1)] = True
-    np.not_equal(flat[1:], flat[:-1], out=begins[1 : flat.size])
-    # eight pixels are looked at at a time: most runs are longer
-    eights = begins.view(np.uint64)
-    words = np.flatnonzero(eights != 0)
-    found = np.flatnonzero(eights[words].view(np.bool_))
-    starts = words[found >> 3] * 8 + (found & 7)
-    return starts, flat[starts]
-
-
-def _ends(starts: Ints, total: int) -> Ints:
-    return np.append(starts[1:], total)
 
 
 def _pack(starts: Ints, ends: Ints, numbers: Sequence[int] | Ints, total: int) -> list[str]:

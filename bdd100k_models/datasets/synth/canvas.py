@@ -49,7 +49,7 @@ class Canvas:
 
     Attributes:
         pixels: uint8 (height, width, 3), blue, green, red.
-        ids: int32 (height, width): number of the object shown, or below 0 that of a surface; 0 where nothing is.
+        ids: int16 (height, width): number of the object shown, or below 0 that of a surface; 0 where nothing is.
         glow: uint8, a fourth of the size: light that is spread and added at the end.
         extents: By object number.
     """
@@ -57,7 +57,7 @@ class Canvas:
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.pixels = np.zeros((height, width, 3), dtype=np.uint8)
-        self.ids = np.zeros((height, width), dtype=np.int32)
+        self.ids = np.zeros((height, width), dtype=np.int16)
         self.glow = np.zeros((height // _GLOW_SCALE + 1, width // _GLOW_SCALE + 1, 3), dtype=np.uint8)
         self.extents: dict[int, Extent] = {}
         self._number = 0
@@ -74,7 +74,7 @@ class Canvas:
             extent.pixels = int(np.count_nonzero(self.crop(extent.box) == self._number))
         self._number = 0
 
-    def crop(self, box: tuple[float, float, float, float]) -> NDArray[np.int32]:
+    def crop(self, box: tuple[float, float, float, float]) -> NDArray[np.int16]:
         """Return the part of the map of numbers inside a box, a pixel wider on each side (a view, maybe empty)."""
         x1, y1, x2, y2 = self.window(box)
         return self.ids[y1:y2, x1:x2]

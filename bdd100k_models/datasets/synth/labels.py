@@ -15,8 +15,6 @@ from bdd100k_models.datasets.synth.picture import Picture
 from bdd100k_models.datasets.synth.surfaces import (
     SURFACES,
     category_table,
-    count_rows,
-    look_up,
     number_of,
     panoptic_ids,
     semantic_ids,
@@ -25,12 +23,14 @@ from bdd100k_models.formats import bitmask as bits
 from bdd100k_models.formats import rle
 from bdd100k_models.formats.bitmask import Bitmask
 from bdd100k_models.formats.png import encode_png_quickly
+from bdd100k_models.formats.runs import Runs
 from bdd100k_models.formats.scalabel import Frame, Label
 from bdd100k_models.tasks import TASKS, THINGS
 
 #: Fewest pixels of a thing's panoptic segment; what shows less is unlabelled, as small things are in the real labels.
 _LEAST_SEGMENT = 24
 _IGNORE = 255
+_GRAY = np.arange(256, dtype=np.uint8)  # a class is written as it is
 _LANE_END = 120.0  # metres; where lanes end, for drivable areas
 _LANE_STEPS = np.concatenate((np.linspace(NEAR, 12, 8), np.geomspace(13, _LANE_END, 14)))
 
@@ -40,33 +40,26 @@ class Segments:
     """What a picture shows, as segments numbered from 1 in the order of their ids; 0 is nothing.
 
     Attributes:
-        index: uint8, or int32 where there are many (height, width): the segment of each pixel.
+        runs: The segment of each pixel, uint16.
         category: uint8 (K,), category ids, 0 for nothing.
         ids: uint16 (K,), ids in the files.
         attributes: uint8 (K,), as in bitmasks.
     """
 
-    index: NDArray[np.uint8] | NDArray[np.int32]
+    runs: Runs
     category: NDArray[np.uint8]
     ids: NDArray[np.uint16]
     attributes: NDArray[np.uint8]
 
-    def bitmask(self) -> Bitmask:
-        """Return the same by pixel."""
-        index = self.index
-        return Bitmask(look_up(self.category, index), look_up(self.ids, index), look_up(self.attributes, index))
-
     def png(self) -> bytes:
         """Return the PNG of the bitmask."""
         packed = bits.pack(Bitmask(self.category, self.ids, self.attributes)).view(np.uint8).reshape(-1, 4)
-        red_first = np.ascontiguousarray(packed[:, (2, 1, 0, 3)]).view("<u4")[:, 0]
-        pixels = look_up(red_first, self.index)
-        return encode_png_quickly(pixels.view(np.uint8).reshape(*pixels.shape, 4))
+        return encode_png_quickly(self.runs, packed[:, (2, 1, 0, 3)])
 
     def labels(self, names: Mapping[int, str]) -> list[Label]:
         """Return a label with a run-length mask for each segment that is seen, in order of the ids."""
         labels = []
-        for number, mask in rle.encode_labels(self.index).items():
+        for number, mask in rle.encode_runs(self.runs).items():
             if number:
                 flags = int(self.attributes[number])
                 attributes = {"occluded": bool(flags & bits.OCCLUDED), "truncated": bool(flags & bits.TRUNCATED)}
@@ -85,10 +78,8 @@ def _segments(
     columns = [table[first] for table in (category, attributes)]
     for column in columns:
         column[0] = 0
-    narrow = np.uint8 if len(known) <= np.iinfo(np.uint8).max + 1 else np.uint16
-    index = look_up(numbers.astype(narrow), picture.rows)
-    wide = index if narrow is np.uint8 else index.astype(np.int32)
-    return Segments(wide, columns[0], known.astype(np.uint16), columns[1])
+    runs = picture.runs.look_up(numbers.astype(np.uint16))
+    return Segments(runs, columns[0], known.astype(np.uint16), columns[1])
 
 
 def instance_segments(picture: Picture) -> Segments:
@@ -126,18 +117,18 @@ def panoptic_segments(picture: Picture) -> Segments:
     size, first = _rows(picture)
     objects = np.arange(size) - first
     is_thing = category > stuff
-    seen = count_rows(picture.rows, size)
+    seen = picture.runs.count(size)
     category[is_thing & (seen < _LEAST_SEGMENT)] = 0
     return _segments(picture, category, np.where(is_thing, objects + len(ids), category), np.zeros_like(category))
 
 
-def semantic_mask(picture: Picture) -> NDArray[np.uint8]:
-    """Return the class of every pixel, 255 for none (uint8, height x width)."""
-    return look_up(category_table(picture.parts, semantic_ids(), _IGNORE), picture.rows)
+def semantic_runs(picture: Picture) -> Runs:
+    """Return the class of every pixel, 255 for none (uint8)."""
+    return picture.runs.look_up(category_table(picture.parts, semantic_ids(), _IGNORE))
 
 
-def drivable_mask(picture: Picture) -> NDArray[np.uint8]:
-    """Return where one may drive: 0 in the camera's own lane, 1 in others of its direction, 2 elsewhere.
+def drivable_runs(picture: Picture) -> Runs:
+    """Return where one may drive (uint8): 0 in the camera's own lane, 1 in others of its direction, 2 elsewhere.
 
     Only road that is seen counts; a crossing street ends the lanes before it.
     """
@@ -155,13 +146,13 @@ def drivable_mask(picture: Picture) -> NDArray[np.uint8]:
         points = camera.project(np.array(outline))
         fixed = np.rint(np.clip(points, -8192, 8192) * 16).astype(np.int32)
         cv2.fillPoly(mask, [fixed], direct if x == own else alternative, cv2.LINE_8, 4)
-    mask[picture.rows != number_of("road") + len(SURFACES)] = background
-    return mask
+    mask[picture.ids != number_of("road")] = background
+    return Runs.of(mask)
 
 
-def class_labels(mask: NDArray[np.uint8], names: Mapping[int, str]) -> list[Label]:
+def class_labels(runs: Runs, names: Mapping[int, str]) -> list[Label]:
     """Return a label with a run-length mask for each class of a label mask that has a name."""
-    coded = rle.encode_labels(mask)
+    coded = rle.encode_runs(runs)
     return [Label(str(value), category=names[value], rle=part) for value, part in coded.items() if value in names]
 
 
@@ -181,10 +172,10 @@ def _segment_labels(make: Callable[[Picture], Segments], task: str) -> Callable[
     return labels
 
 
-def _class_mask_labels(make: Callable[[Picture], NDArray[np.uint8]], task: str) -> Callable[[Picture], MaskLabels]:
+def _class_mask_labels(make: Callable[[Picture], Runs], task: str) -> Callable[[Picture], MaskLabels]:
     def labels(picture: Picture) -> MaskLabels:
-        mask = make(picture)
-        return encode_png_quickly(mask), class_labels(mask, _by_id(task))
+        runs = make(picture)
+        return encode_png_quickly(runs, _GRAY), class_labels(runs, _by_id(task))
 
     return labels
 
@@ -192,8 +183,8 @@ def _class_mask_labels(make: Callable[[Picture], NDArray[np.uint8]], task: str) 
 #: By task: the PNG and the run-length labels of a picture.
 MASKS: Mapping[str, Callable[[Picture], MaskLabels]] = {
     "ins_seg": _segment_labels(instance_segments, "ins_seg"),
-    "sem_seg": _class_mask_labels(semantic_mask, "sem_seg"),
-    "drivable": _class_mask_labels(drivable_mask, "drivable"),
+    "sem_seg": _class_mask_labels(semantic_runs, "sem_seg"),
+    "drivable": _class_mask_labels(drivable_runs, "drivable"),
     "pan_seg": _segment_labels(panoptic_segments, "pan_seg"),
 }
 

@@ -15,8 +15,9 @@ from bdd100k_models.datasets.synth.ground import draw_ground, draw_shadows, draw
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.scene import Part, Scene
-from bdd100k_models.datasets.synth.surfaces import number_of, rows_of
+from bdd100k_models.datasets.synth.surfaces import number_of, row_runs
 from bdd100k_models.datasets.synth.weather import draw_weather
+from bdd100k_models.formats.runs import Runs
 from bdd100k_models.formats.scalabel import Frame, ImageSize
 from bdd100k_models.tasks import IMAGE_SIZE, SPLITS
 
@@ -30,7 +31,7 @@ class Picture:
 
     Attributes:
         pixels: uint8 (height, width, 3), blue, green, red.
-        ids: int32 (height, width): number of the object that each pixel shows, or below 0 that of a surface.
+        ids: int16 (height, width): number of the object that each pixel shows, or below 0 that of a surface.
         parts: The objects by number.
         numbers: The number of each label, by its id.
         frame: Name, tags and labels.
@@ -38,16 +39,16 @@ class Picture:
     """
 
     pixels: NDArray[np.uint8]
-    ids: NDArray[np.int32]
+    ids: NDArray[np.int16]
     parts: dict[int, Part]
     numbers: dict[str, int]
     frame: Frame
     scene: Scene
 
     @functools.cached_property
-    def rows(self) -> NDArray[np.uint8] | NDArray[np.int32]:
-        """The row of each pixel in tables of surfaces and objects; see :func:`surfaces.rows_of`."""
-        return rows_of(self.ids)
+    def runs(self) -> Runs:
+        """The row of each pixel in tables of surfaces and objects; see :func:`surfaces.row_runs`."""
+        return row_runs(self.ids)
 
 
 def draw_picture(

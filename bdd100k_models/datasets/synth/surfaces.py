@@ -6,13 +6,13 @@ The canvas numbers objects from 1; the pixels of a surface have a negative numbe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from bdd100k_models.datasets.synth.scene import Part
+from bdd100k_models.formats.runs import Runs
 from bdd100k_models.tasks import TASKS
 
 #: Categories of the panoptic task that are drawn without being objects.
@@ -24,9 +24,6 @@ SURFACES = (
 #: What the panoptic and semantic tasks call an object where detection has another name.
 _NAMES = {"pedestrian": "person"}
 
-_FEW = 256  # values of a byte
-_Entry = TypeVar("_Entry", np.uint8, np.uint16, np.uint32)
-
 _NUMBERS = {name: -1 - index for index, name in enumerate(SURFACES)}
 
 
@@ -35,46 +32,18 @@ def number_of(surface: str) -> int:
     return _NUMBERS[surface]
 
 
-def rows_of(ids: NDArray[np.int32]) -> NDArray[np.uint8] | NDArray[np.int32]:
+def row_runs(ids: NDArray[np.int16]) -> Runs:
     """Return the row of each pixel in tables of surfaces and objects: surfaces, nothing, then the objects by number.
 
     Args:
         ids: The canvas's map (height, width): objects from 1, surfaces below 0.
-
-    Returns:
-        The rows, as bytes where there are few enough, since those are looked up many times faster.
     """
-    rows = ids + len(SURFACES)
-    few = rows.size == 0 or int(rows.max()) < _FEW
-    return rows.astype(np.uint8) if few else rows
-
-
-def look_up(table: NDArray[_Entry], rows: NDArray[np.uint8] | NDArray[np.int32]) -> NDArray[_Entry]:
-    """Return the entry of each pixel's row.
-
-    Args:
-        table: Entries (K,) of any type.
-        rows: Rows (height, width), below K.
-    """
-    if rows.dtype == np.uint8:
-        # no row is cut off: the table reaches as far as a byte does
-        whole = np.zeros(_FEW, table.dtype)
-        whole[: len(table)] = table[:_FEW]
-        signed = whole.view(np.int32) if table.dtype.itemsize > 2 else whole  # OpenCV has no longer unsigned integers
-        return np.asarray(cv2.LUT(rows, signed)).view(whole.dtype)
-    return table[rows]
-
-
-def count_rows(rows: NDArray[np.uint8] | NDArray[np.int32], size: int) -> NDArray[np.integer]:
-    """Return how many pixels have each of ``size`` rows (size,)."""
-    if rows.dtype == np.uint8:  # of these OpenCV makes a histogram several times faster
-        counts = np.asarray(cv2.calcHist([rows], [0], None, [_FEW], [0, _FEW]))
-        return counts.reshape(-1)[:size].astype(np.int64)
-    return np.bincount(rows.reshape(-1), minlength=size)
+    runs = Runs.of(ids)
+    return replace(runs, values=runs.values + len(SURFACES))
 
 
 def category_table(parts: Mapping[int, Part], category_ids: Mapping[str, int], nothing: int) -> NDArray[np.uint8]:
-    """Return the category id of each row of a picture (see :func:`rows_of`).
+    """Return the category id of each row of a picture (see :func:`row_runs`).
 
     Args:
         parts: The objects by number.
