@@ -7,6 +7,7 @@ out beside a straight road follows the bend.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -50,8 +51,13 @@ class Camera:
         np.subtract(self.elevation, points[..., 1], out=pixels[..., 1])
         pixels *= self.focal
         pixels /= z[..., None]
-        pixels += (self.width / 2, self.horizon)
+        pixels += self._centre
         return pixels
+
+    @functools.cached_property
+    def _centre(self) -> Points:
+        """Where the road runs to without yaw and bend, in pixels (2,)."""
+        return np.array((self.width / 2, self.horizon))
 
     def scale(self, z: float) -> float:
         """Return pixels a metre at distance ``z``."""
@@ -76,7 +82,14 @@ class Pose:
 
     def place(self, local: Points) -> Points:
         """Return world points of local ones (..., 3): forward, up, right of the thing."""
+        turn, centre = self._motion
+        world: Points = local @ turn
+        world += centre
+        return world
+
+    @functools.cached_property
+    def _motion(self) -> tuple[Points, Points]:
+        """Matrix (3, 3) and offset (3,) that take local points into the world."""
         cos, sin = math.cos(self.heading), math.sin(self.heading)
         turn = np.array(((sin, 0.0, cos), (0.0, 1.0, 0.0), (cos, 0.0, -sin)))
-        world: Points = local @ turn + (self.x, self.y, self.z)
-        return world
+        return turn, np.array((self.x, self.y, self.z))

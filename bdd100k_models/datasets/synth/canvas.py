@@ -21,6 +21,7 @@ Colour = tuple[float, float, float]
 _SHIFT = 4  # fractional bits of coordinates
 _ONE = 1 << _SHIFT
 _LIMIT = 1 << 13  # pixels; outlines far outside the picture are pulled in to here, or the fixed point would overflow
+_TILE = 16  # pixels
 _GLOW_SCALE = 4  # the layer of light is this much smaller than the picture
 _HALF_TURN = np.exp(1j * np.linspace(-math.pi / 2, math.pi / 2, 7))
 _CIRCLE = np.linspace(0, 2 * math.pi, 24, endpoint=False)
@@ -110,11 +111,11 @@ class Canvas:
             for points in [polygons.reshape(-1, 2)] if isinstance(polygons, np.ndarray) else polygons:
                 self._extend(points)
 
-    def fill_each(self, polygons: Points, colours: Sequence[Colour]) -> None:
+    def fill_each(self, polygons: Points, colours: Sequence[Colour], *, detail: bool = False) -> None:
         """Fill polygons (K, N, 2) in their order, each in a colour of its own; see :meth:`fill`."""
         for fixed, colour in zip(_fixed_point(polygons), colours, strict=True):
-            self._fill([fixed], colour, detail=False)
-        if self._number > 0 and len(polygons):
+            self._fill([fixed], colour, detail=detail)
+        if not detail and self._number > 0 and len(polygons):
             self._extend(polygons.reshape(-1, 2))
 
     def _fill(self, fixed: list[NDArray[np.int32]], colour: Colour, *, detail: bool) -> None:
@@ -146,6 +147,10 @@ class Canvas:
     ) -> None:
         """Fill an ellipse: ``radius`` pixels high, ``squeeze`` times as wide."""
         self.fill(centre + CIRCLE * (radius * squeeze, radius), colour, detail=detail)
+
+    def discs(self, centres: Points, radii: Points, colour: Colour) -> None:
+        """Fill discs around points (K, 2) in their order, ``radii`` (K,) pixels large."""
+        self.fill_each(centres[:, None] + CIRCLE * radii[:, None, None], [colour] * len(radii))
 
     def limb(
         self, start: Points, end: Points, widths: tuple[float, float], colour: Colour, *, detail: bool = False
@@ -187,14 +192,20 @@ class Canvas:
         small = cv2.resize(near, (wide // 4 + 1, high // 4 + 1), interpolation=cv2.INTER_AREA)
         far = cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma), (wide, high))
         light = cv2.addWeighted(near, strength, far, strength * 0.7, 0)
-        large = cv2.resize(light, (light.shape[1] * _GLOW_SCALE, light.shape[0] * _GLOW_SCALE))
-        cv2.add(self.pixels, large[: self.height, : self.width], dst=self.pixels)
+        lit = np.flatnonzero(light.any(axis=(1, 2)))
+        if not len(lit):
+            return
+        top, end = max(int(lit[0]) - 1, 0), int(lit[-1]) + 2  # with a dark row on each side, into which it fades
+        large = cv2.resize(light[top:end], (wide * _GLOW_SCALE, len(light[top:end]) * _GLOW_SCALE))
+        lower = self.pixels[top * _GLOW_SCALE : end * _GLOW_SCALE]
+        cv2.add(lower, large[: len(lower), : self.width], dst=lower)
 
 
 def stretch(column: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     """Return a picture (height, ``width``, 3) whose rows have the colours of ``column`` (height, 3)."""
-    # a channel at a time is filled many times faster than three bytes at a time
-    return np.asarray(cv2.merge([np.repeat(column[:, channel, None], width, axis=1) for channel in range(3)]))
+    # many pixels at a time are copied many times faster than one
+    tile = np.repeat(column[:, None], _TILE, axis=1)
+    return np.asarray(cv2.repeat(tile, 1, -(-width // _TILE)))[:, :width]
 
 
 def _fixed_point(points: Points) -> NDArray[np.int32]:

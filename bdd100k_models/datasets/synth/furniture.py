@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,12 +157,12 @@ class Tree:
                     canvas.fill(np.vstack((tip, (foot[0], y2))), light.shade((238, 240, 244), pose.z), detail=True)
             return
         centre = foot + (top - foot) * 0.70
+        right, up, size = np.array(self.blobs).reshape(-1, 3).T
         for layer, factor in ((0.0, 0.72), (0.10, 0.90), (0.22, 1.06)):
             colour = light.shade((236, 238, 242) if self.snowy and layer > 0.2 else self.colour, pose.z, factor)
-            for right, up, size in self.blobs:
-                radius = self.crown * scale * size * (1 - layer * 1.6)
-                offset = np.array((right + light.sun * layer, -up - layer * 1.3)) * self.crown * scale
-                canvas.disc(centre + offset, radius, colour)
+            offsets = np.stack((right + light.sun * layer, -up - layer * 1.3), axis=1) * self.crown * scale
+            radii = self.crown * scale * size * (1 - layer * 1.6)
+            canvas.discs(centre + offsets, radii, colour)
 
 
 @dataclass(frozen=True)
@@ -212,14 +213,14 @@ class House:
         bays = max(int((z[1] - z[0]) / self.bay), 1)
         step = (z[1] - z[0]) / bays
         left = z[0] + step * (np.arange(bays) + 0.26)
-        low = self.floor * np.arange(floors) + (0.5 if self.shop is not None else 1.0)
-        at, up = (grid.ravel() for grid in np.meshgrid(left, low))
+        low = self.floor * np.arange(floors)[:, None] + (0.5 if self.shop is not None else 1.0)
         wide, tall = step * 0.48, 1.5
-        quads = np.empty((len(at), 4, 3))
-        quads[:, :, 0] = np.stack((at, at, at + wide, at + wide), axis=1)
-        quads[:, :, 1] = np.stack((up, up + tall, up + tall, up), axis=1)
-        quads[:, :, 2] = across
-        noise = np.resize(np.asarray(self.lit or (1.0,)), len(at))
+        grid = np.empty((floors, bays, 4, 3))
+        for corner, (right, up) in enumerate(((0, 0), (0, tall), (wide, tall), (wide, 0))):
+            grid[:, :, corner, 0], grid[:, :, corner, 1] = left + right, low + up
+        grid[..., 2] = across
+        quads = grid.reshape(-1, 4, 3)
+        noise = np.array(list(itertools.islice(itertools.cycle(self.lit or (1.0,)), len(quads))))
         shine = noise < (0.45 if painter.light.beam > 0.5 else 0.10 if painter.light.lamps else 0.0)
         painter.polygons(pose, quads[~shine], (96, 116, 136), 0.9, detail=True)
         if shine.any():
@@ -248,11 +249,12 @@ class Wall:
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw it in pieces, so that distance fades it."""
         edges = np.linspace(pose.z - self.size[0] / 2, pose.z + self.size[0] / 2, 7)
-        for start, end in zip(edges[-2::-1], edges[:0:-1], strict=True):
-            low, high = max(start, 1.0), max(end, 1.1)
-            local = np.array([(low, self.bottom), (low, self.height), (high, self.height), (high, self.bottom)])
-            world = np.column_stack((np.full(4, pose.x), local[:, 1], local[:, 0]))
-            painter.canvas.fill(painter.camera.project(world), painter.light.shade(self.colour, (low + high) / 2, 0.95))
+        lows, highs = np.maximum(edges[-2::-1], 1.0), np.maximum(edges[:0:-1], 1.1)
+        world = np.full((len(lows), 4, 3), pose.x)
+        world[:, (0, 3), 1], world[:, (1, 2), 1] = self.bottom, self.height
+        world[:, :2, 2], world[:, 2:, 2] = lows[:, None], highs[:, None]
+        for low, high, points in zip(lows.tolist(), highs.tolist(), painter.camera.project(world), strict=True):
+            painter.canvas.fill(points, painter.light.shade(self.colour, (low + high) / 2, 0.95))
             if self.post:
                 self._posts(painter, pose.x, low, high)
 
@@ -261,7 +263,8 @@ class Wall:
         if not len(places):
             return
         half = 0.12 * self.post
-        corners = [(-half, self.bottom), (-half, self.height), (half, self.height), (half, self.bottom)]
-        quads = np.array([[(x, y, max(z + dz, NEAR)) for dz, y in corners] for z in places])
+        quads = np.full((len(places), 4, 3), x)
+        quads[:, (0, 3), 1], quads[:, (1, 2), 1] = self.bottom, self.height
+        quads[..., 2] = np.maximum(places[:, None] + np.array((-half, -half, half, half)), NEAR)
         colour = painter.light.shade(self.colour, (low + high) / 2, 0.72)
         painter.canvas.fill_all(painter.camera.project(quads), colour, detail=True)

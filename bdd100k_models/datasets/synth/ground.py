@@ -68,10 +68,11 @@ def _clouds(canvas: Canvas, scene: Scene, rng: np.random.Generator) -> None:
     ]
     if scene.weather == "partly cloudy":
         colour = [0.35 * c + 0.65 * 250 * a for c, a in zip(colour, scene.light.ambient, strict=True)]
-    cover = np.full((end, canvas.width, 3), colour[::-1], dtype=np.uint8)
     weight = cv2.merge((soft, soft, soft))
+    weights = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 1, 3)
+    weighted = cv2.multiply(np.full_like(weights, np.array(colour[::-1]).astype(np.uint8)), weights, scale=1 / 255)
     sky = canvas.pixels[:end]
-    cv2.add(cv2.multiply(cover, weight, scale=1 / 255), cv2.multiply(sky, 255 - weight, scale=1 / 255), dst=sky)
+    cv2.add(cv2.LUT(weight, weighted), cv2.multiply(sky, 255 - weight, scale=1 / 255), dst=sky)
 
 
 def _hills(painter: Painter, rng: np.random.Generator) -> None:
@@ -135,12 +136,20 @@ def _band(painter: Painter, left: float, right: float, colour: Colour, surface: 
 
 def _surface(painter: Painter, corners: Points, colour: Colour, surface: str | None = None) -> None:
     """Fill a patch of ground (N, 2: x, z) in one shade; a ``surface`` other than what is there is named."""
-    local = np.column_stack((corners[:, 0], np.zeros(len(corners)), np.maximum(corners[:, 1], NEAR)))
-    depth = float(local[:, 2].mean())
-    points = painter.camera.project(local)
-    painter.canvas.fill(points, painter.light.shade(colour, depth), detail=True)
+    points = _patches(painter, corners[None], colour)
     if surface is not None:
-        painter.canvas.mark(points, number_of(surface))
+        painter.canvas.mark(points[0], number_of(surface))
+
+
+def _patches(painter: Painter, corners: Points, colour: Colour) -> Points:
+    """Fill patches of ground (K, N, 2: x, z), each in the shade of its distance; return their corners in pixels."""
+    local = np.zeros((*corners.shape[:2], 3))
+    local[..., 0] = corners[..., 0]
+    np.maximum(corners[..., 1], NEAR, out=local[..., 2])
+    points = painter.camera.project(local)
+    depths = local[..., 2].mean(axis=1).tolist()
+    painter.canvas.fill_each(points, [painter.light.shade(colour, depth) for depth in depths], detail=True)
+    return points
 
 
 _GRAIN: dict[tuple[int, int], NDArray[np.uint8]] = {}
@@ -171,16 +180,17 @@ def _line(
 ) -> None:
     """Draw a line along the road, whole or with gaps of so many metres."""
     if gap:
-        for z in np.arange(1.0 - travelled % (gap + 3.5), _MARKED, gap + 3.5).tolist():
-            if z + 3.5 > NEAR:
-                _stripe(painter, x, width, max(z, NEAR), z + 3.5, colour)
-        return
-    edges = (NEAR, 6, 12, 20, 32, 50, 80, 140, _FAR)
-    for z1, z2 in itertools.pairwise(edges):
-        left, right = x - width / 2, x + width / 2
-        middle = (z1 + z2) / 2
-        corners = [(left, z1), (left, middle), (left, z2), (right, z2), (right, middle), (right, z1)]
-        _surface(painter, np.array(corners), colour)
+        every = np.arange(1.0 - travelled % (gap + 3.5), _MARKED, gap + 3.5)
+        starts = every[every + 3.5 > NEAR]
+        along = np.stack((np.maximum(starts, NEAR), starts + 3.5), axis=1)
+    else:
+        edges = np.array((NEAR, 6, 12, 20, 32, 50, 80, 140, _FAR))
+        along = np.stack((edges[:-1], (edges[:-1] + edges[1:]) / 2, edges[1:]), axis=1)
+    steps = along.shape[1]
+    corners = np.empty((len(along), 2 * steps, 2))
+    corners[:, :steps, 0], corners[:, steps:, 0] = x - width / 2, x + width / 2
+    corners[:, :steps, 1], corners[:, steps:, 1] = along, along[:, ::-1]
+    _patches(painter, corners, colour)
 
 
 def _markings(painter: Painter, scene: Scene) -> None:

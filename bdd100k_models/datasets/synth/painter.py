@@ -67,23 +67,23 @@ class Painter:
     def solid(self, pose: Pose, profile: Sequence[tuple[float, float, float]], colour: Colour) -> None:
         """Draw a body: a side view (forward, up, half width), corners from the rear along the top to the front."""
         outline = np.asarray(profile, dtype=float)
-        left, right = outline * (1.0, 1.0, -1.0), outline
-        quads = np.empty((len(outline) - 1, 4, 3))
-        quads[:, 0], quads[:, 1], quads[:, 2], quads[:, 3] = left[:-1], left[1:], right[1:], right[:-1]
-        world = pose.place(quads)
-        pixels = self.camera.project(world)
-        distance = (world[..., 2] ** 2 + world[..., 0] ** 2).mean(axis=1)
-        order = np.argsort(-distance)
-        order = order[turn_of(pixels)[order] > 0]
+        sides = np.stack((outline, outline))
+        sides[0, :, 2] *= -1.0
+        world = pose.place(sides)
+        left, right = self.camera.project(world)
+        quads = np.stack((left[:-1], left[1:], right[1:], right[:-1]), axis=1)
+        away = world[..., 2] ** 2 + world[..., 0] ** 2
+        order = np.argsort(-(away[0, :-1] + away[0, 1:] + away[1, 1:] + away[1, :-1]))
+        order = order[turn_of(quads)[order] > 0]
         steps = outline[1:] - outline[:-1]
         rises, runs = steps[order, 1], np.abs(steps[order, 0])
         flat = runs / (runs + np.abs(rises) + 1e-6)
         lit = np.where(rises > 0, self.lit(REAR, pose.heading), self.lit(FRONT, pose.heading))
         factors = (flat * 1.08 + (1 - flat) * lit).tolist()
-        self.canvas.fill_each(pixels[order], [self.light.shade(colour, pose.z, factor) for factor in factors])
+        self.canvas.fill_each(quads[order], [self.light.shade(colour, pose.z, factor) for factor in factors])
         for side, points in ((LEFT, left), (RIGHT, right)):
             if self.visible(pose, side, float(outline[:, 2].max())):
-                self.polygon(pose, points, colour, self.lit(side, pose.heading))
+                self.canvas.fill(points, self.light.shade(colour, pose.z, self.lit(side, pose.heading)))
 
     def on_side(self, pose: Pose, half: float, shapes: Sequence[Points], colour: Colour, inset: float = 0.0) -> None:
         """Draw flat shapes (N, 2: forward, up; all of one N) on whichever side is seen.
@@ -105,20 +105,28 @@ class Painter:
             self.polygons(pose, local, colour, self.lit(side, pose.heading), detail=True)
 
     def on_end(
-        self, pose: Pose, side: str, at: float, shapes: Sequence[Points], colour: Colour, lean: float = 0.0
+        self, pose: Pose, side: str, at: float, shapes: Sequence[tuple[Points, Colour]], lean: float = 0.0
     ) -> None:
-        """Draw flat shapes (N, 2: right, up; all of one N) on the front or rear, ``at`` metres from the centre.
+        """Draw flat shapes (N, 2: right, up; all of one N) and their colours on the front or rear, in their order.
 
-        ``lean`` is how far the plane falls back for each metre up from the shape's lowest point.
+        Args:
+            pose: Of the thing.
+            side: ``FRONT`` or ``REAR``.
+            at: Metres from the centre.
+            shapes: They lie inside the thing's outline.
+            lean: Metres by which the plane falls back for each metre up from the shapes' lowest point.
         """
         if not self.visible(pose, side, at):
             return
         sign = 1.0 if side == FRONT else -1.0
-        flat = np.stack(shapes)
-        up = flat[..., 1:]
-        forward = sign * (at - lean * (up - up.min()))
-        local = np.concatenate((forward, up, flat[..., :1]), axis=-1)
-        self.polygons(pose, local, colour, self.lit(side, pose.heading), detail=True)
+        flat = np.stack([shape for shape, _ in shapes])
+        up = flat[..., 1]
+        local = np.empty((*up.shape, 3))
+        local[..., 0] = sign * (at - lean * (up - up.min()))
+        local[..., 1], local[..., 2] = up, flat[..., 0]
+        lit = self.lit(side, pose.heading)
+        points = self.camera.project(pose.place(local))
+        self.canvas.fill_each(points, [self.light.shade(colour, pose.z, lit) for _, colour in shapes], detail=True)
 
     def wheels(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
         """Draw the wheels of the side that is seen, and the tyres below the body."""
@@ -138,12 +146,13 @@ class Painter:
     def tyres(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
         """Draw the tyres as seen from an end, before the body hides their upper part."""
         width = 0.24
-        for place in places:
-            quads = []
-            for right in (-half + 0.03, half - width - 0.03):
-                shape = rectangle((right, 0.0), (right + width, radius * 1.3))
-                quads.append(np.column_stack((np.full(4, place), shape[:, 1], shape[:, 0])))
-            self.polygons(pose, np.stack(quads), (24, 24, 26), 0.9)
+        quads = np.empty((len(places), 2, 4, 3))
+        quads[..., 0] = np.reshape(places, (-1, 1, 1))
+        for index, right in enumerate((-half + 0.03, half - width - 0.03)):
+            quads[:, index, :, 2], quads[:, index, :, 1] = rectangle((right, 0.0), (right + width, radius * 1.3)).T
+        colour = self.light.shade((24, 24, 26), pose.z, 0.9)
+        for pair in self.camera.project(pose.place(quads)):
+            self.canvas.fill_all(pair, colour)
 
     def shadow(self, pose: Pose, length: float, width: float, ground: Colour) -> None:
         """Darken the road below a thing; ``ground`` is the road's own colour."""

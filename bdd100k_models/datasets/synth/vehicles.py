@@ -78,7 +78,9 @@ class Car:
         self._glass(painter, pose)
         painter.on_side(pose, half, [rectangle((-end * 0.96, 0.28), (end * 0.96, 0.40))], DARK)
         painter.wheels(pose, half, axles, 0.33)
-        self._ends(painter, pose)
+        for side, draw in ((REAR, self._rear), (FRONT, self._front)):
+            if painter.visible(pose, side, end):
+                draw(painter, pose)
         if self.taxi:
             sign = np.array([(0.0, shape.height, -0.3), (0, shape.height + 0.2, -0.25), (0, shape.height + 0.2, 0.25)])
             painter.polygon(pose, np.vstack((sign, (0.0, shape.height, 0.3))), (250, 236, 150), 1.1)
@@ -95,24 +97,26 @@ class Car:
         wide, narrow = half * 0.84, half * 0.70
         pane = np.array([(-wide, low), (wide, low), (narrow, high), (-narrow, high)])
         lean = (top_rear - foot) / (shape.height - shape.belt)
-        painter.on_end(pose, REAR, -foot - 0.03 * lean, [pane], GLASS, lean)
+        painter.on_end(pose, REAR, -foot - 0.03 * lean, [(pane, GLASS)], lean)
         lean = (screen - top_front) / (shape.height - shape.belt)
-        painter.on_end(pose, FRONT, screen - 0.03 * lean, [pane], GLASS, lean)
+        painter.on_end(pose, FRONT, screen - 0.03 * lean, [(pane, GLASS)], lean)
 
-    def _ends(self, painter: Painter, pose: Pose) -> None:
+    def _rear(self, painter: Painter, pose: Pose) -> None:
         half, end, on = self.shape.half, self.shape.length / 2, painter.light.lamps
-        painter.on_end(pose, REAR, end, [rectangle((-half * 0.96, 0.32), (half * 0.96, 0.46))], DARK)
-        painter.on_end(pose, REAR, end, [bar(0, 0.58, 0.5, 0.13)], WHITE)
-        tail = [bar(-half * 0.80, 0.64, half * 0.32, 0.17), bar(half * 0.80, 0.64, half * 0.32, 0.17)]
-        painter.on_end(pose, REAR, end, tail, (255, 50, 40) if self.braking else RED)
-        if (on or self.braking) and painter.visible(pose, REAR, end):
+        red: Colour = (255, 50, 40) if self.braking else RED
+        bumper, plate = rectangle((-half * 0.96, 0.32), (half * 0.96, 0.46)), bar(0, 0.58, 0.5, 0.13)
+        tail = [(bar(right, 0.64, half * 0.32, 0.17), red) for right in (-half * 0.80, half * 0.80)]
+        painter.on_end(pose, REAR, end, [(bumper, DARK), (plate, WHITE), *tail])
+        if on or self.braking:
             places = [(-end, 0.73, -half * 0.8), (-end, 0.73, half * 0.8)]
             painter.lamps(pose, places, 0.13, (255, 46, 36), 2.4 if on else 1.2)
-        painter.on_end(pose, FRONT, end, [bar(0, 0.42, half * 1.05, 0.22)], DARK)
-        painter.on_end(pose, FRONT, end, [bar(0, 0.36, 0.5, 0.11)], WHITE)
-        head = [bar(-half * 0.76, 0.60, half * 0.36, 0.15), bar(half * 0.76, 0.60, half * 0.36, 0.15)]
-        painter.on_end(pose, FRONT, end, head, WHITE)
-        if on and painter.visible(pose, FRONT, end):
+
+    def _front(self, painter: Painter, pose: Pose) -> None:
+        half, end = self.shape.half, self.shape.length / 2
+        grille, plate = bar(0, 0.42, half * 1.05, 0.22), bar(0, 0.36, 0.5, 0.11)
+        head = [(bar(right, 0.60, half * 0.36, 0.15), WHITE) for right in (-half * 0.76, half * 0.76)]
+        painter.on_end(pose, FRONT, end, [(grille, DARK), (plate, WHITE), *head])
+        if painter.light.lamps:
             places = [(end, 0.67, -half * 0.76), (end, 0.67, half * 0.76)]
             painter.lamps(pose, places, 0.20, (255, 248, 220), 3.6)
 
@@ -138,13 +142,14 @@ class Bus:
         panes = [rectangle((a + 0.06, 1.45), (b - 0.06, 2.65)) for a, b in itertools.pairwise(edges)]
         painter.on_side(pose, half, panes, (236, 214, 150) if painter.light.beam > 0.5 else GLASS)
         painter.wheels(pose, half, axles, 0.50)
-        painter.on_end(pose, REAR, end, [rectangle((-half * 0.85, 1.65), (half * 0.85, 2.6))], GLASS)
-        painter.on_end(pose, REAR, end, [rectangle((-half, 0.85), (half, 1.12))], self.stripe)
-        painter.on_end(pose, REAR, end, [rectangle((-half, 0.35), (half, 0.6))], DARK)
-        painter.on_end(pose, FRONT, end, [rectangle((-half * 0.93, 1.15), (half * 0.93, 2.6))], GLASS)
-        painter.on_end(pose, FRONT, end, [rectangle((-half * 0.7, 2.70), (half * 0.7, 3.0))], (22, 22, 24))
-        painter.on_end(pose, FRONT, end, [rectangle((-half * 0.45, 2.76), (half * 0.5, 2.94))], (255, 170, 40))
-        painter.on_end(pose, FRONT, end, [rectangle((-half, 0.85), (half, 1.05))], self.stripe)
+        rear = [(rectangle((-half * 0.85, 1.65), (half * 0.85, 2.6)), GLASS)]
+        rear += [(rectangle((-half, 0.85), (half, 1.12)), self.stripe), (rectangle((-half, 0.35), (half, 0.6)), DARK)]
+        painter.on_end(pose, REAR, end, rear)
+        front = [(rectangle((-half * 0.93, 1.15), (half * 0.93, 2.6)), GLASS)]
+        front += [(rectangle((-half * 0.7, 2.70), (half * 0.7, 3.0)), (22, 22, 24))]
+        front += [(rectangle((-half * 0.45, 2.76), (half * 0.5, 2.94)), (255, 170, 40))]
+        front += [(rectangle((-half, 0.85), (half, 1.05)), self.stripe)]
+        painter.on_end(pose, FRONT, end, front)
         _end_lamps(painter, pose, end, half, 0.72)
 
 
@@ -186,12 +191,12 @@ class Truck:
         darker: Colour = (self.cargo[0] * 0.8, self.cargo[1] * 0.8, self.cargo[2] * 0.8)
         painter.on_side(pose, 1.24, ribs, darker)
         if not self.tipper:
-            painter.on_end(pose, REAR, -rear, [bar(0, 1.0, 0.07, 2.4)], (90, 92, 96))
-            painter.on_end(pose, REAR, -rear, [bar(-0.25, 1.3, 0.08, 1.8), bar(0.25, 1.3, 0.08, 1.8)], darker)
+            shapes = [(bar(0, 1.0, 0.07, 2.4), (90.0, 92.0, 96.0))]
+            shapes += [(bar(x, 1.3, 0.08, 1.8), darker) for x in (-0.25, 0.25)]
         else:
-            painter.on_end(pose, REAR, -rear, [bar(x, 1.05, 0.12, 1.3) for x in (-0.9, 0.0, 0.9)], darker)
-        stripes = [bar(x, 0.62, 0.36, 0.18) for x in (-0.9, -0.18, 0.54)]
-        painter.on_end(pose, REAR, -rear, stripes, (240, 196, 40))
+            shapes = [(bar(x, 1.05, 0.12, 1.3), darker) for x in (-0.9, 0.0, 0.9)]
+        shapes += [(bar(x, 0.62, 0.36, 0.18), (240.0, 196.0, 40.0)) for x in (-0.9, -0.18, 0.54)]
+        painter.on_end(pose, REAR, -rear, shapes)
 
     def _cab(self, painter: Painter, pose: Pose) -> None:
         front, rear = self.length / 2, self.length / 2 - 2.0
@@ -206,9 +211,8 @@ class Truck:
         window = np.array([(rear + 0.5, 1.65), (rear + 0.5, 2.45), (front - 0.5, 2.45), (front - 0.18, 1.65)])
         painter.on_side(pose, 1.2, [window], GLASS)
         pane = np.array([(-1.08, 1.65), (1.08, 1.65), (1.02, 2.5), (-1.02, 2.5)])
-        painter.on_end(pose, FRONT, front - 0.02, [pane], GLASS, 0.36)
-        painter.on_end(pose, FRONT, front, [bar(0, 0.95, 1.5, 0.4)], DARK)
-        painter.on_end(pose, FRONT, front, [bar(0, 0.45, 2.3, 0.25)], (70, 72, 76))
+        painter.on_end(pose, FRONT, front - 0.02, [(pane, GLASS)], 0.36)
+        painter.on_end(pose, FRONT, front, [(bar(0, 0.95, 1.5, 0.4), DARK), (bar(0, 0.45, 2.3, 0.25), (70, 72, 76))])
 
 
 @dataclass(frozen=True)
@@ -233,9 +237,9 @@ class Train:
         painter.on_side(pose, half * 0.9, panes, (240, 222, 168) if painter.light.beam > 0.5 else (44, 54, 68))
         pane = np.array([(-1.0, 1.45), (1.0, 1.45), (0.85, 2.85), (-0.85, 2.85)])
         for side in (FRONT, REAR):
-            painter.on_end(pose, side, end - 0.02, [pane], (34, 42, 54), 0.36)
-            painter.on_end(pose, side, end + 0.06, [bar(0, 0.45, 1.9, 0.6)], self.stripe)
-            painter.on_end(pose, side, end - 0.42, [bar(0, 2.98, 1.2, 0.26)], (255, 190, 60), 0.36)
+            painter.on_end(pose, side, end - 0.02, [(pane, (34, 42, 54))], 0.36)
+            painter.on_end(pose, side, end + 0.06, [(bar(0, 0.45, 1.9, 0.6), self.stripe)])
+            painter.on_end(pose, side, end - 0.42, [(bar(0, 2.98, 1.2, 0.26), (255, 190, 60))], 0.36)
         roof = [
             (-end + 1.2, top, 0.7),
             (-end + 1.3, top + 0.3, 0.6),
