@@ -16,10 +16,11 @@ _POSITIONS = ("rel_pos", "relative_position_bias_table", "pos_embed", "cls_token
 _CLASSIFIERS = ("conv_seg", "fc_seg")
 
 #: Layers that are drawn small, as trained ones are: how far boxes and the taps of deformable convolutions are moved,
-#: and how sure proposals are. Where all are equally sure, or moved at random, the last bit of a sum decides which
-#: thousand are kept.
+#: how sure proposals are, and the context that is added to every pixel, which else is more than the pixel's own. Where
+#: all are equally sure, or moved at random, the last bit of a sum decides which thousand are kept.
 _SMALL = {
     "conv_offset": 0.2,
+    "channel_add_conv": 0.2,
     "rpn_cls": 0.2,
     "multi_level_conv_reg": 0.1,
     "multi_level_conv_obj": 0.2,
