@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bdd100k_models.errors import InputError
+from bdd100k_models.commands.limits import check_least
 from bdd100k_models.tasks import TASKS, get_task
 from bdd100k_models.text_tables import align
 
@@ -91,9 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo."""
     from bdd100k_models.formats.files import make_folder
 
-    for flag in ("count", "videos", "frames"):
-        if getattr(args, flag) < 1:
-            raise InputError(f"--{flag} must be at least 1, not {getattr(args, flag)}")
+    check_least(args, 1, "count", "videos", "frames")
     wanted = {get_task(name).name for name in args.tasks or TASKS}
     models = [model for model in MODELS if model.task in wanted]
     data = args.out / f"data_{args.seed}_{args.count}_{args.videos}x{args.frames}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bdd100k_models.commands.limits import check_least, check_share
 from bdd100k_models.errors import InputError
 from bdd100k_models.tasks import TAGS
 
@@ -146,15 +147,9 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
-    for flag, number in (("--nproc", args.nproc), ("--samples", args.samples)):
-        if number is not None and number < 1:
-            raise InputError(f"{flag} {number}: give a number from 1")
-    for flag, number in (("--worst", args.worst), ("--seed", args.seed)):
-        if number is not None and number < 0:
-            raise InputError(f"{flag} {number}: give a number from 0")
-    for flag, value in (("--iou-thr", args.iou_thr), ("--ignore-iof-thr", args.ignore_iof_thr)):
-        if not 0 <= value <= 1:
-            raise InputError(f"{flag} {value}: give a share from 0 to 1")
+    check_least(args, 1, "nproc", "samples")
+    check_least(args, 0, "worst", "seed")
+    check_share(args, "iou_thr", "ignore_iof_thr")
     if args.confidence is not None and not 0 < args.confidence < 1:
         raise InputError(f"--confidence {args.confidence}: give a share between 0 and 1")
 

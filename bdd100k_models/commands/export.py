@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bdd100k_models.commands.limits import check_least
 from bdd100k_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
-    if args.batch is not None and args.batch < 1:
-        raise InputError(f"--batch must be at least 1, not {args.batch}")
+    check_least(args, 1, "batch")
     if args.check and (args.no_pre or args.no_post):
         raise InputError("--check compares whole models; leave out --no-pre and --no-post, or --check")
     if args.opset is not None and args.format != "onnx":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bdd100k_models.commands.limits import check_least, check_share
 from bdd100k_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,11 +149,8 @@ def _check_arguments(args: argparse.Namespace, names: Sequence[str]) -> None:
     if not names:
         raise InputError("no model was named; `bdd100k-models zoo list` shows all")
     _checkpoints(names, args.checkpoint)
-    for flag, value in (("--every", args.every), ("--batch", args.batch)):
-        if value < 1:
-            raise InputError(f"{flag} must be at least 1, not {value}")
-    if not 0 <= args.threshold <= 1:
-        raise InputError(f"--threshold must be from 0 to 1, not {args.threshold:g}")
+    check_least(args, 1, "every", "batch")
+    check_share(args, "threshold")
 
 
 def _check_flags_of_tasks(args: argparse.Namespace, tasks: Sequence[str]) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bdd100k_models.commands import pose
+from bdd100k_models.commands.limits import check_least
+from bdd100k_models.commands.task_verb import TaskVerb
 from bdd100k_models.errors import ConfigError, InputError, MissingFileError
-from bdd100k_models.tasks import SPLITS, TASKS, Task, get_task
+from bdd100k_models.tasks import SPLITS, Task, get_task
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -35,35 +37,6 @@ examples:
 """
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb ``test``."""
-    from bdd100k_models.cli import HelpFormatter
-
-    parser = subparsers.add_parser(
-        "test",
-        help="run a model over a split or a folder of images and write its predictions",
-        description="Run a model over a split or a folder of images; write its predictions in the official format.",
-        formatter_class=HelpFormatter,
-        epilog=_EXAMPLES.format(call="bdd100k-models test det", script="det/test.py"),
-    )
-    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(TASKS)}")
-    add_arguments(parser)
-
-
-def main(task: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a task folder's ``test.py``."""
-    from bdd100k_models.cli import HelpFormatter, run_command
-
-    parser = argparse.ArgumentParser(
-        description=f"Test a model of {get_task(task).title} on BDD100K.",
-        formatter_class=HelpFormatter,
-        epilog=_EXAMPLES.format(call="python test.py", script="test.py"),
-    )
-    parser.set_defaults(task=task)
-    add_arguments(parser)
-    return run_command(parser, arguments)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that every task has."""
     parser.set_defaults(run=run)
@@ -75,6 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pose.add_arguments(parser)
     _add_output_arguments(parser)
     _add_running_arguments(parser)
+
+
+_VERB = TaskVerb(
+    name="test",
+    help="run a model over a split or a folder of images and write its predictions",
+    description="Run a model over a split or a folder of images; write its predictions in the official format.",
+    script="Test a model of {} on BDD100K.",
+    examples=_EXAMPLES,
+    example="det",
+    add_arguments=add_arguments,
+)
+register, main = _VERB.register, _VERB.main
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -263,8 +248,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
         )
     if args.tracker is not None and args.task not in _MODELS_OF:
         raise InputError(f"--tracker is for {' and '.join(_MODELS_OF)}; leave it out for {args.task}")
-    if args.workers is not None and args.workers < 0:
-        raise InputError(f"--workers must be 0 or more, not {args.workers}")
+    check_least(args, 0, "workers")
 
 
 def check_labels(task: Task, images: ImageSet) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from bdd100k_models.tasks import TASKS, get_task
+from bdd100k_models.commands.task_verb import TaskVerb
+from bdd100k_models.tasks import get_task
 
 _EXAMPLES = """\
 examples:
@@ -16,35 +16,6 @@ examples:
   torchrun --nproc_per_node=8 {script} CONFIG --launcher pytorch
   {call} CONFIG --checkpoint WEIGHTS --ema --seed 0 --cfg-options train_dataloader.batch_size=1
 """
-
-
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb ``train``."""
-    from bdd100k_models.cli import HelpFormatter
-
-    parser = subparsers.add_parser(
-        "train",
-        help="train a model, resumable and distributed",
-        description="Train a model with its published recipe; score the validation split as the official tool does.",
-        formatter_class=HelpFormatter,
-        epilog=_EXAMPLES.format(call="bdd100k-models train det", script="det/train.py"),
-    )
-    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(TASKS)}")
-    add_arguments(parser)
-
-
-def main(task: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a task folder's ``train.py``."""
-    from bdd100k_models.cli import HelpFormatter, run_command
-
-    parser = argparse.ArgumentParser(
-        description=f"Train a model of {get_task(task).title} on BDD100K.",
-        formatter_class=HelpFormatter,
-        epilog=_EXAMPLES.format(call="python train.py", script="train.py"),
-    )
-    parser.set_defaults(task=task)
-    add_arguments(parser)
-    return run_command(parser, arguments)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
+
+
+_VERB = TaskVerb(
+    name="train",
+    help="train a model, resumable and distributed",
+    description="Train a model with its published recipe; score the validation split as the official tool does.",
+    script="Train a model of {} on BDD100K.",
+    examples=_EXAMPLES,
+    example="det",
+    add_arguments=add_arguments,
+)
+register, main = _VERB.register, _VERB.main
 
 
 def _parts(word: str) -> str | int:

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bdd100k_models.commands.limits import check_least, check_share
+from bdd100k_models.commands.task_verb import TaskVerb
 from bdd100k_models.errors import InputError, MissingFileError
-from bdd100k_models.tasks import SPLITS, TASKS, Task, get_task
+from bdd100k_models.tasks import SPLITS, Task, get_task
 
 if TYPE_CHECKING:
     from bdd100k_models.visualization.jobs import Drawn, DrawOptions
@@ -26,35 +28,6 @@ examples:
   {call} -l out/masks --color-map -o colors
   {call} -i images/10k/val -c colors -o overlays --nproc 8
 """
-
-
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb ``vis``."""
-    from bdd100k_models.cli import HelpFormatter
-
-    parser = subparsers.add_parser(
-        "vis",
-        help="draw labels or predictions of any task over their images",
-        description="Draw labels or predictions of any task over their images, in the official colours.",
-        formatter_class=HelpFormatter,
-        epilog=_EXAMPLES.format(call="bdd100k-models vis TASK"),
-    )
-    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(TASKS)}")
-    add_arguments(parser)
-
-
-def main(task: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a task folder's ``vis.py``."""
-    from bdd100k_models.cli import HelpFormatter, run_command
-
-    parser = argparse.ArgumentParser(
-        description=f"Draw labels or predictions of {get_task(task).title} over their images.",
-        formatter_class=HelpFormatter,
-        epilog=_EXAMPLES.format(call="python vis.py"),
-    )
-    parser.set_defaults(task=task)
-    add_arguments(parser)
-    return run_command(parser, arguments)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--movies", action="store_true", help="of videos: also a film each, 5 frames a second")
     group.add_argument("--format", choices=("jpg", "png"), default="jpg", help="of the pictures (default: jpg)")
     group.add_argument("--nproc", metavar="N", type=int, help="processes (default: one for each core)")
+
+
+_VERB = TaskVerb(
+    name="vis",
+    help="draw labels or predictions of any task over their images",
+    description="Draw labels or predictions of any task over their images, in the official colours.",
+    script="Draw labels or predictions of {} over their images.",
+    examples=_EXAMPLES,
+    example="TASK",
+    add_arguments=add_arguments,
+)
+register, main = _VERB.register, _VERB.main
 
 
 def run(args: argparse.Namespace) -> int:
@@ -125,11 +110,8 @@ def _check_arguments(args: argparse.Namespace) -> None:
         raise InputError("--beside and --beside-labels both say what is on the right; give one of them")
     if args.num_samples < -1 or args.num_samples == 0:
         raise InputError(f"--num-samples must be at least 1, or -1 for all, not {args.num_samples}")
-    if not 0 <= args.threshold <= 1:
-        raise InputError(f"--threshold must be from 0 to 1, not {args.threshold:g}")
-    for flag, value in (("--columns", args.columns), ("--nproc", args.nproc)):
-        if value is not None and value < 1:
-            raise InputError(f"{flag} must be at least 1, not {value}")
+    check_share(args, "threshold")
+    check_least(args, 1, "columns", "nproc")
 
 
 def _overlays(task: Task, args: argparse.Namespace) -> tuple[Sequence[Any], Callable[[Any], Drawn]]:
