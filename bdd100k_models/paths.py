@@ -22,6 +22,11 @@ def expand_user(path: str) -> Path:
     return Path(path)
 
 
+def printable(name: str) -> str:
+    """Return a file name as text that can be printed and stored, whatever bytes it is made of."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def is_file(path: Path) -> bool:
     """Tell whether there is a file; what cannot be looked at, or has an impossible name, is none."""
     with contextlib.suppress(OSError, ValueError):

@@ -23,7 +23,7 @@ from qdtrack_model import CONFIGS, NAME, SMALL, SMALL_HEAD
 from semantic_model import write_checkpoint, write_config
 
 _TAGGER = """\
-_base_ = ['{root}/tagging/configs/weather/resnet18_5x_224x224_weather_tag_bdd100k.py']
+_base_ = ['{root}/tagging/configs/weather/resnet18_{looks}_weather_tag_bdd100k.py']
 model = dict(
     backbone=dict(stem_channels=8, base_channels=8, init_cfg=None),
     head=dict(in_channels=64))
@@ -53,14 +53,14 @@ def segmentor_files(folder: Path, task: str) -> tuple[Path, Path]:
     return config, write_checkpoint(config, folder / f"{task}.pth")
 
 
-def tagger_files(folder: Path) -> tuple[Path, Path]:
+def tagger_files(folder: Path, looks: str = "5x_224x224") -> tuple[Path, Path]:
     config = folder / "tiny_tagger.py"
-    config.write_text(_TAGGER.format(root=ROOT.as_posix()))
+    config.write_text(_TAGGER.format(root=ROOT.as_posix(), looks=looks))
     return config, _random_weights(config)
 
 
-def tiny_tagger(folder: Path) -> Model:
-    return load_model(*tagger_files(folder), device="cpu")
+def tiny_tagger(folder: Path, looks: str = "5x_224x224") -> Model:
+    return load_model(*tagger_files(folder, looks), device="cpu")
 
 
 def tiny_pose(folder: Path, detector: Model) -> Model:

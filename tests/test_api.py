@@ -40,7 +40,7 @@ from bdd100k_models.formats.results.pose import Person, PoseRecord
 from bdd100k_models.formats.results.semantic import SemanticRecord
 from bdd100k_models.formats.results.tags import TagRecord
 from bdd100k_models.formats.results.tracks import MaskTrackRecord, TrackRecord
-from bdd100k_models.inference.convert import select, to_result
+from bdd100k_models.inference.convert import check_classes, class_indices, select, to_result
 from bdd100k_models.tasks import JOINTS, TAGS, TASKS
 from conftest import ROOT, draw_noise
 from det_model import MODEL
@@ -286,6 +286,23 @@ def test_images_of_other_sizes_share_a_batch(detector: Model, scene: Path) -> No
     assert [result.size for result in results] == [(360, 640), (1, 1), (3, 640), (360, 40)]
 
 
+@pytest.mark.parametrize(
+    ("task", "name", "found"),
+    [
+        ("det", "person", {"pedestrian"}),
+        ("sem_seg", "pedestrian", {"person"}),
+        ("det", "motor", {"motorcycle"}),
+        ("pan_seg", "car", {"car"}),
+        ("pan_seg", "trailer", {"trailer"}),
+        ("det", "trailer", None),
+        ("drivable", "person", None),
+    ],
+)
+def test_names_of_categories_mean_the_same_in_every_task(task: str, name: str, found: set[str] | None) -> None:
+    places = class_indices([name], TASKS[task])
+    assert (None if places is None else {TASKS[task].categories[place] for place in places}) == found
+
+
 def test_threshold_and_classes(detector: Model, scene: Path) -> None:
     everything = detector.predict(scene, threshold=0)[0]
     sure = detector.predict(scene, threshold=0.5)[0]
@@ -382,8 +399,22 @@ def test_tags_of_images(tmp_path: Path) -> None:
     (result,) = model.predict(draw_noise(tmp_path / "a.jpg", seed=1, size=(72, 128)))
     assert isinstance(result, Tags) and result.tag == "weather"
     assert abs(result.scores.sum() - 1) < 1e-5 and result.value in TAGS["weather"]
+    with pytest.raises(InputError, match="no category was named"):
+        check_classes([], [TASKS["det"]])
     with pytest.raises(InputError, match="tags whole images"):
         model.predict([], classes=["car"])
+
+
+@pytest.mark.parametrize("looks", ["5x_224x224", "4x"])
+def test_tags_do_not_depend_on_what_else_is_in_the_batch(tmp_path: Path, looks: str) -> None:
+    """Also where small pictures are not enlarged, and so differ in size from others."""
+    model = tiny_tagger(tmp_path, looks)
+    sizes = ((300, 400), (720, 1280), (300, 400), (640, 640))
+    pictures = [draw_noise(tmp_path / f"{place}.jpg", seed=place, size=size) for place, size in enumerate(sizes)]
+    together = model.predict(pictures, batch_size=4)
+    for picture, result in zip(pictures, together, strict=True):
+        (alone,) = model.predict(picture)
+        np.testing.assert_allclose(result.scores, alone.scores, atol=1e-6)
 
 
 def test_people_need_boxes(tmp_path: Path, detector: Model) -> None:

@@ -23,7 +23,7 @@ from bdd100k_models.errors import InputError
 from bdd100k_models.export.build import SUFFIXES, ExportOptions, write_model
 from bdd100k_models.export.check import Agreement, check_export, compare, compare_boxes, load_exported, merge
 from bdd100k_models.inference.model import Model
-from bdd100k_models.inference.results import Instances, Panoptic, People
+from bdd100k_models.inference.results import ClassMap, Instances, Panoptic, People
 from bdd100k_models.runtime import Runner, load
 from bdd100k_models.runtime.pictures import read_picture, resize
 from bdd100k_models.tasks import TASKS
@@ -176,7 +176,9 @@ def test_lost_objects_fail() -> None:
         few = tuple(part[:count] for part in found)
         assert not compare_boxes(found, few)[0].passed and not compare_boxes(few, found)[0].passed
     none = tuple(part[:0] for part in found)
-    assert compare_boxes(none, none)[0].passed
+    nothing = compare_boxes(none, none)[0]
+    assert nothing.empty and not nothing.passed and "agreement says nothing" in str(nothing)
+    assert merge([compare_boxes(found, found)[0], nothing]).passed
     # where the number is limited, the last may be another of the same score
     swapped = np.vstack([found[0][:-1], [[0, 0, 9, 9]]]), found[1], classes
     assert compare_boxes(found, swapped)[0].passed
@@ -236,7 +238,7 @@ def test_lost_and_moved_joints_fail() -> None:
     assert not compare(people(joints), people(joints, 0.9)).passed
     assert not compare(people(joints), people(joints[:3])).passed
     assert not compare(people(joints), people(joints[:0])).passed
-    assert compare(people(joints[:0]), people(joints[:0])).passed
+    assert compare(people(joints[:0]), people(joints[:0])).empty
 
 
 def test_nothing_found_is_empty(exported: Callable[..., Runner]) -> None:
@@ -392,3 +394,15 @@ def test_sizes() -> None:
     assert parse_size("720x1280") == (720, 1280)
     assert parse_size("640") == (640, 640)
     assert parse_size(None) is None
+
+
+def test_maps_of_one_class_say_nothing() -> None:
+    def classes(*values: int) -> ClassMap:
+        return ClassMap(
+            name="a", size=(2, 2), categories=("a", "b"), classes=np.resize(np.array(values, np.uint8), (2, 2))
+        )
+
+    flat = compare(classes(1), classes(1))
+    assert flat.empty and not flat.passed
+    assert compare(classes(0, 1), classes(0, 1)).passed
+    assert not compare(classes(0), classes(1)).passed

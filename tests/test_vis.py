@@ -264,6 +264,31 @@ def test_labels_have_no_scores_and_predictions_do(root: Path) -> None:
     assert pixels.any()
 
 
+def test_the_threshold_of_what_was_chosen_is_for_joints_alone() -> None:
+    """The score of a pose is a product: 0.25 where its box and its joints are sure by half."""
+    joints = np.zeros((1, len(JOINTS), 3))
+    joints[0, :, :2] = np.linspace((20, 20), (70, 90), len(JOINTS))
+    joints[0, :, 2] = 0.5
+    joints[0, -1] = 85, 112, 0.1
+    people = People(
+        name="a.jpg",
+        size=(120, 100),
+        joint_names=JOINTS,
+        joints=joints,
+        scores=np.full(1, 0.25),
+        areas=np.full(1, 3500.0),
+    )
+
+    def drawn(threshold: float, *, chosen: bool) -> np.ndarray:
+        pixels = np.zeros((120, 100, 3), np.uint8)
+        draw_results([people], pixels, threshold, chosen=chosen)
+        return pixels
+
+    assert not drawn(0.3, chosen=False).any()
+    assert drawn(0.3, chosen=True).any() and not drawn(0.3, chosen=True)[100:].any()
+    assert drawn(0.05, chosen=True)[100:].any()
+
+
 def test_instances_have_edges_and_official_colours() -> None:
     segments = np.zeros((60, 80), np.int32)
     segments[10:50, 10:40], segments[10:50, 40:70] = 1, 2

@@ -162,6 +162,7 @@ def _summary(path: Path, description: Description, agreement: Agreement | None) 
             "largest_differences": agreement.worst,
             "objects": agreement.objects,
             "unmatched": agreement.unmatched,
+            "empty": agreement.empty,
         }
     return summary
 
@@ -173,4 +174,5 @@ def _report(path: Path, description: Description, agreement: Agreement | None) -
     if agreement is None:
         return
     verdict = "the same as PyTorch's" if agreement.passed else "NOT the same as PyTorch's"
-    print(f"  check:   {verdict} ({agreement})", file=sys.stdout if agreement.passed else sys.stderr)
+    said = str(agreement) if agreement.empty else f"{verdict} ({agreement})"
+    print(f"  check:   {said}", file=sys.stdout if agreement.passed else sys.stderr)

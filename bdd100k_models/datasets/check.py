@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bdd100k_models.datasets.check_compare import duplicates, mismatched_sizes, missing_frames, pair_findings
 from bdd100k_models.datasets.check_files import Inspection, Job, inspect
-from bdd100k_models.datasets.check_report import CheckReport, Finding, SplitReport, printable
+from bdd100k_models.datasets.check_report import CheckReport, Finding, SplitReport, printable_finding
 from bdd100k_models.datasets.images import pictures_in
 from bdd100k_models.errors import InputError, MissingFileError
 from bdd100k_models.formats.folders import entries_of, files_in, folders_in
@@ -99,8 +99,8 @@ def check_data(
         *_counts(rows),
     ]
     harmless = _HARMLESS - _INCOMPLETE if complete else _HARMLESS
-    problems = [printable(finding) for finding in noticed if finding.kind not in harmless]
-    remarks = [printable(finding) for finding in noticed if finding.kind in harmless]
+    problems = [printable_finding(finding) for finding in noticed if finding.kind not in harmless]
+    remarks = [printable_finding(finding) for finding in noticed if finding.kind in harmless]
     return CheckReport(
         str(root), tuple(rows), tuple(problems), tuple(remarks), len(found.inspections), time.monotonic() - started
     )

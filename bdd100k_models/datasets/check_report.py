@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bdd100k_models.paths import printable
+
 _NAMES_SHOWN = 3
 _FINDINGS_SHOWN = 20
 _PIPE_WIDTH = 10_000
@@ -37,10 +39,9 @@ class Finding(msgspec.Struct, frozen=True):
         return f"{self.where}: {self.message}" + (f": {shown}{rest}" if self.files else "")
 
 
-def printable(finding: Finding) -> Finding:
+def printable_finding(finding: Finding) -> Finding:
     """Return a finding with file names that can be printed, whatever bytes they are made of."""
-    texts = [text.encode(errors="surrogateescape").decode(errors="replace") for text in finding.files]
-    return Finding(finding.kind, finding.where, finding.message, tuple(texts))
+    return Finding(finding.kind, finding.where, finding.message, tuple(map(printable, finding.files)))
 
 
 class SplitReport(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from bdd100k_models.errors import ImageError, InputError, MissingFileError
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.folders import files_in, holds_json
 from bdd100k_models.formats.scalabel import frames_by_name
-from bdd100k_models.paths import exists, is_dir
+from bdd100k_models.paths import exists, is_dir, printable
 from bdd100k_models.tasks import IMAGE_SIZE, SPLITS, Task
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -110,7 +110,7 @@ def images_of_folder(folder: Path) -> ImageSet:
     if not paths:
         raise MissingFileError(f"{folder}: no images in this folder ({', '.join(IMAGE_SUFFIXES)} are looked for)")
     paths.sort(key=lambda path: by_number(path.name))
-    return ImageSet(tuple(ImageItem(path.name, path) for path in paths), None, None, str(folder))
+    return ImageSet(tuple(ImageItem(printable(path.name), path) for path in paths), None, None, str(folder))
 
 
 def by_number(name: str) -> list[int | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,24 @@ def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False
         from bdd100k_models.engine.semantic import predict_class_maps
 
         return predict_class_maps(model, batch, channels_last)
+    if _is_classifier(model):
+        return _predict_alike(model, batch, channels_last)
+    return _predict_together(model, batch, channels_last)
+
+
+def _predict_alike(model: nn.Module, batch: Mapping[str, Sequence[Any]], channels_last: bool) -> list[dict[str, Any]]:
+    """Run a model on images of one size at a time: padded to the largest, an image would get another mean."""
+    groups: dict[Any, list[int]] = {}
+    for index, image in enumerate(batch["inputs"]):
+        groups.setdefault(tuple(image.shape), []).append(index)
+    samples: dict[int, dict[str, Any]] = {}
+    for members in groups.values():
+        part = {key: [values[index] for index in members] for key, values in batch.items()}
+        samples.update(zip(members, _predict_together(model, part, channels_last), strict=True))
+    return [samples[index] for index in range(len(samples))]
+
+
+def _predict_together(model: nn.Module, batch: dict[str, Any], channels_last: bool) -> list[dict[str, Any]]:
     preprocess: Any = model.data_preprocessor
     data = preprocess(batch, False)
     inputs = data["inputs"]
@@ -203,5 +221,14 @@ def predict_in_parts(
 
 def _is_segmentor(model: nn.Module) -> bool:
     """Tell whether a model is one of mmseg's, without importing that library for others."""
-    library = sys.modules.get("mmseg.models.segmentors")
-    return library is not None and isinstance(model, library.BaseSegmentor)
+    return _is_a(model, "mmseg.models.segmentors", "BaseSegmentor")
+
+
+def _is_classifier(model: nn.Module) -> bool:
+    """Tell whether a model is one of mmpretrain's, in the same way."""
+    return _is_a(model, "mmpretrain.models.classifiers", "BaseClassifier")
+
+
+def _is_a(model: nn.Module, module: str, kind: str) -> bool:
+    library = sys.modules.get(module)
+    return library is not None and isinstance(model, getattr(library, kind))

@@ -13,7 +13,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 from bdd100k_models.errors import InputError
-from bdd100k_models.formats.files import output_error
+from bdd100k_models.formats.files import output_error, temporary_path
 
 
 class TrainingRunner(Runner):  # type: ignore[misc]
@@ -56,7 +56,8 @@ class TrainingRunner(Runner):  # type: ignore[misc]
         Raises:
             OutputError: It cannot be written, perhaps since the disk is full. What stood there is untouched.
         """
-        path, temporary = Path(out_dir) / filename, Path(out_dir) / f".{filename}.{os.getpid()}.tmp"
+        path = Path(out_dir) / filename
+        temporary = temporary_path(path)
         try:
             super().save_checkpoint(out_dir, temporary.name, *arguments, **options)
             temporary.replace(path)

@@ -18,6 +18,7 @@ import msgspec
 
 from bdd100k_models.errors import ConfigError, OutputError
 from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+from bdd100k_models.paths import printable
 
 _FOLDER = ".unfinished"
 _RUN_FILE = "run.json"
@@ -38,6 +39,10 @@ class Problem(msgspec.Struct, omit_defaults=True):
     name: str
     message: str
     predicted: bool = False
+
+    def __post_init__(self) -> None:
+        """Make text of file names in any encoding, or they could not be written."""
+        self.name, self.message = printable(self.name), printable(self.message)
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:

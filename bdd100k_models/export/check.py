@@ -47,20 +47,24 @@ class Agreement:
         worst: The largest difference, by what was compared; see :data:`LIMITS`.
         objects: Objects or joints that were compared.
         unmatched: Those that only one side has, apart from such at the edge of what is kept.
+        empty: Whether there was nothing to compare: no object, or pixels of one kind alone.
     """
 
     worst: dict[str, float]
     objects: int
     unmatched: int
+    empty: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether every difference is within its limit."""
+        """Whether something was compared, and every difference is within its limit."""
         close = all(value <= LIMITS[name] for name, value in self.worst.items())
-        return close and self.unmatched <= UNMATCHED_LIMIT * self.objects
+        return close and self.unmatched <= UNMATCHED_LIMIT * self.objects and not self.empty
 
     def __str__(self) -> str:
         """Say it in one line."""
+        if self.empty:
+            return "nothing is found in these pictures, so agreement says nothing; take others"
         parts = [f"{name} {value:.2g}" for name, value in self.worst.items()]
         if self.objects:
             parts.append(f"{self.objects - self.unmatched} of {self.objects} matched")
@@ -143,7 +147,8 @@ def merge(parts: Sequence[Agreement]) -> Agreement:
     """Return the agreement over several pictures; what is no number in one is none in all."""
     names = dict.fromkeys(name for part in parts for name in part.worst)
     worst = {name: float(np.max([part.worst.get(name, 0.0) for part in parts])) for name in names}
-    return Agreement(worst, sum(part.objects for part in parts), sum(part.unmatched for part in parts))
+    objects, unmatched = (sum(getattr(part, name) for part in parts) for name in ("objects", "unmatched"))
+    return Agreement(worst, objects, unmatched, all(part.empty for part in parts))
 
 
 def compare(expected: Result, found: Result) -> Agreement:
@@ -155,9 +160,11 @@ def compare(expected: Result, found: Result) -> Agreement:
     if isinstance(expected, Tags) and isinstance(found, Tags):
         return Agreement({"probabilities": _largest(expected.scores - found.scores)}, 0, 0)
     if isinstance(expected, ClassMap) and isinstance(found, ClassMap):
-        return Agreement({"pixels": _differing(expected.classes, found.classes)}, 0, 0)
+        pixels = _differing(expected.classes, found.classes)
+        return Agreement({"pixels": pixels}, 0, 0, _is_flat(expected.classes, found.classes))
     if isinstance(expected, Panoptic) and isinstance(found, Panoptic):
-        return Agreement({"pixels": _differing(expected.segments, _counterparts(expected, found))}, 0, 0)
+        pixels = _differing(expected.segments, _counterparts(expected, found))
+        return Agreement({"pixels": pixels}, 0, 0, _is_flat(expected.segments, found.segments))
     if isinstance(expected, People) and isinstance(found, People):
         return _compare_people(expected, found)
     if isinstance(expected, Detections) and isinstance(found, Detections):
@@ -210,7 +217,8 @@ def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tu
         "boxes": _largest(expected[0][one] - found[0][other]),
         "scores": _largest(expected[1][one] - found[1][other]),
     }
-    return Agreement(worst, max(len(expected[1]), len(found[1])), unmatched), pairs
+    objects = max(len(expected[1]), len(found[1]))
+    return Agreement(worst, objects, unmatched, objects == 0), pairs
 
 
 def _compare_people(expected: People, found: People) -> Agreement:
@@ -226,7 +234,7 @@ def _compare_people(expected: People, found: People) -> Agreement:
     scores = np.hstack([difference[:, :, 2].ravel(), expected.scores[one] - found.scores[other]])
     worst = {"joints": _largest(difference[stays][:, :2]), "scores": _largest(scores)}
     total = max(people.joints[:, :, 0].size for people in (expected, found))
-    return Agreement(worst, total, total - int(np.count_nonzero(stays)))
+    return Agreement(worst, total, total - int(np.count_nonzero(stays)), total == 0)
 
 
 def _largest(difference: npt.NDArray[np.floating[Any]]) -> float:
@@ -235,6 +243,11 @@ def _largest(difference: npt.NDArray[np.floating[Any]]) -> float:
 
 def _differing(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     return float((one != other).mean())
+
+
+def _is_flat(*maps: npt.NDArray[Any]) -> bool:
+    """Tell whether all pixels are of one kind in each map."""
+    return all((labels == labels.flat[0]).all() for labels in maps)
 
 
 def _counterparts(expected: Instances | Panoptic, found: Instances | Panoptic) -> npt.NDArray[np.int64]:

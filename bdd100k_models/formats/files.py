@@ -6,11 +6,14 @@ import contextlib
 import errno
 import io
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bdd100k_models.errors import InputError, OutputError
+
+_LONGEST_KEPT = 200  # bytes of a name that a temporary one repeats
 
 
 @contextlib.contextmanager
@@ -33,7 +36,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     with _explained(path):
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
         direct = target.exists() and not target.is_file()
-        temporary = target if direct else target.parent / f".{target.name}.{os.getpid()}.tmp"
+        temporary = target if direct else temporary_path(target)
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with io.BufferedWriter(_Output(temporary, path), 1 << 20) as file:
@@ -45,6 +48,14 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         if not direct:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where this process writes a file before it takes its name: beside it, hidden."""
+    name = os.fsencode(path.name)
+    # file systems take names of 255 bytes
+    kept = path.name if len(name) <= _LONGEST_KEPT else f"{zlib.crc32(name):08x}"
+    return path.with_name(f".{kept}.{os.getpid()}.tmp")
 
 
 class _Output(io.FileIO):

@@ -29,7 +29,7 @@ from bdd100k_models.inference.results import (
     Tags,
     Tracks,
 )
-from bdd100k_models.tasks import JOINTS, TAGS, Task
+from bdd100k_models.tasks import JOINTS, NAME_MAPPING, TAGS, Task
 
 
 def to_result(
@@ -154,22 +154,35 @@ def _with(record: Any, columns: Sequence[str], places: Sequence[int]) -> Any:
 
 
 def class_indices(names: Sequence[str], task: Task) -> frozenset[int] | None:
-    """Return the indices of those names that are categories of a task; None (all) where none of them is.
+    """Return the indices of the categories of a task that are named; None (all) where none of them is.
 
     A model that knows none of the wanted categories, as one of drivable areas beside a detector told to find cars, is
     thus left alone.
     """
-    known = frozenset(task.categories.index(name) for name in names if name in task.categories)
+    known = frozenset(index for name in names for index in _indices(name, task))
     return known or None
+
+
+def _indices(name: str, task: Task) -> list[int]:
+    """Return the indices of the categories of a task that a name means: its own, or those of the same meaning.
+
+    People on foot are "pedestrian" to some tasks and "person" to others.
+    """
+    if name in task.categories:
+        return [task.categories.index(name)]
+    meaning = NAME_MAPPING.get(name, name)
+    return [index for index, own in enumerate(task.categories) if NAME_MAPPING.get(own, own) == meaning]
 
 
 def check_classes(names: Sequence[str], tasks: Sequence[Task]) -> None:
     """Refuse names that are no category of any of the tasks.
 
     Raises:
-        InputError: One is not; the message names the categories there are.
+        InputError: One is not, and the message names the categories there are; or there is no name.
     """
     known = list(dict.fromkeys(category for task in tasks for category in task.categories))
-    if unknown := [name for name in names if name not in known]:
+    if not names:
+        raise InputError("no category was named; name one, or leave them out for all")
+    if unknown := [name for name in names if not any(_indices(name, task) for task in tasks)]:
         have = ", ".join(known) if known else "none: the model tags whole images"
         raise InputError(f"there is no category {unknown[0]!r}; the categories are {have}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ class Picture:
         position: Its place in the video, from 0.
         time: When it is shown, in seconds from the start of the video.
         remark: What is unusual about it, if anything.
+        aspect: How many times as wide as high its pixels are shown, where its video says so.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Picture:
     position: int | None = None
     time: float | None = None
     remark: str | None = None
+    aspect: Fraction | None = None
 
     @property
     def size(self) -> tuple[int, int]:

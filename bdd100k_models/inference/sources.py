@@ -14,8 +14,11 @@ from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ImageError, InputError, MissingFileError
 from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.videos import VIDEO_SUFFIXES, Camera, VideoFile
-from bdd100k_models.paths import expand_user
+from bdd100k_models.paths import expand_user, printable
 from bdd100k_models.tasks import VIDEO_RATE
+
+#: Characters that are kept of the names in addresses; file systems take 255 bytes, and a letter can be four.
+_LONGEST_STEM, _LONGEST_SUFFIX = 48, 8
 
 
 class Source(Protocol):
@@ -102,13 +105,14 @@ class _Names:
 
     def take(self, path: Path) -> str:
         """Return the file's name, with its folder or a number if its stem was taken before."""
-        candidates = [path.stem, f"{path.parent.name}-{path.stem}" if path.parent.name else path.stem]
+        own, parent = printable(path.stem), printable(path.parent.name)
+        candidates = [own, f"{parent}-{own}" if parent else own]
         number = 2
         while (stem := candidates.pop(0)) in self._used:
-            candidates = candidates or [f"{path.stem}-{number}"]
+            candidates = candidates or [f"{own}-{number}"]
             number += 1
         self._used.add(stem)
-        return stem + path.suffix
+        return stem + printable(path.suffix)
 
 
 def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_videos: bool = False) -> list[Source]:
@@ -181,6 +185,8 @@ def _files(given: str, folder: Path) -> tuple[list[Path], bool]:
     """Return the files that one input stands for, in order, and whether it names a file itself."""
     if given.startswith(("http://", "https://")):
         return [_fetched(given, folder)], True
+    if not given:  # an empty variable of a shell; as a path it would be the current folder
+        raise InputError("an input is empty; give images, folders, videos, a camera's number ...")
     path = expand_user(given)
     try:
         if path.is_dir():
@@ -227,7 +233,8 @@ def _fetched(url: str, folder: Path) -> Path:
         name = PurePosixPath(unquote(urlsplit(url).path)).name
     except ValueError as error:
         raise InputError(f"{url}: is no address ({error})") from None
-    name = re.sub(r"[^\w.+-]", "_", name) or "download"
+    file = PurePosixPath(re.sub(r"[^\w.+-]", "_", name) or "download")
+    name = file.stem[:_LONGEST_STEM] + file.suffix[:_LONGEST_SUFFIX]
     # equal names of different addresses stay apart
     place = folder / str(len(list(folder.iterdir())) if folder.is_dir() else 0)
     return fetch(url, place / name)

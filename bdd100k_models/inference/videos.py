@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import cv2
@@ -25,6 +25,9 @@ VIDEO_SUFFIXES = (
 
 #: What PyAV raises for files that cannot be used.
 FAULTS = (OSError, av.FFmpegError)
+
+#: A frame or None, when it is shown, what is wrong with it, and how wide its pixels are.
+_Decoded: TypeAlias = tuple[Pixels | None, float | None, str | None, Fraction | None]
 
 _RATE = 30.0  # frames a second of a video that does not say
 _DISORDER = 8  # frames: times that fall back by more are those of another film, put behind the first
@@ -64,19 +67,19 @@ class VideoFile:
         """
         taken = 0
         due = False
-        for number, (pixels, moment, problem) in enumerate(self._decode()):
+        for number, (pixels, moment, problem, aspect) in enumerate(self._decode()):
             name = f"{self.name}-{number + 1:07d}.jpg"
             due = due or number % self.every == 0
             if pixels is None:
                 yield Problem(name=name, message=problem or "the frame is broken")
             elif due:
-                yield Picture(name, pixels, self.name, taken, moment, problem)
+                yield Picture(name, pixels, self.name, taken, moment, problem, aspect)
                 taken += 1
                 due = False
         if taken == 0:
             raise ImageError(f"{self.path}: a video without a frame that can be read")
 
-    def _decode(self) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
+    def _decode(self) -> Iterator[_Decoded]:
         try:
             container: Any = open_media(self.path)
         except FAULTS:
@@ -144,7 +147,8 @@ def _properties(path: Path) -> tuple[float, int]:
 
 def open_media(path: Path) -> Any:
     """Open a video with PyAV; absolute, for FFmpeg takes what is before a colon as a protocol."""
-    return av.open(str(path.absolute()))
+    # of titles and comments nothing is used; those of many dashcams are in no encoding that PyAV would accept
+    return av.open(str(path.absolute()), metadata_errors="replace")
 
 
 def has_decoder(stream: Any) -> bool:
@@ -199,7 +203,7 @@ class _Clock:
         return self._last
 
 
-def _decode_by_pyav(container: Any) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
+def _decode_by_pyav(container: Any) -> Iterator[_Decoded]:
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     clock = _Clock(_rate_of(stream))
@@ -210,31 +214,34 @@ def _decode_by_pyav(container: Any) -> Iterator[tuple[Pixels | None, float | Non
         except StopIteration:
             return
         except FAULTS as error:
-            yield None, None, f"the rest of the video cannot be read ({_reason(error)})"
+            yield None, None, f"the rest of the video cannot be read ({_reason(error)})", None
             return
         try:
             frames = packet.decode()
         except FAULTS as error:
-            yield None, None, f"the frame is broken ({_reason(error)})"
+            yield None, None, f"the frame is broken ({_reason(error)})", None
             continue
         for frame in frames:
             remark = "the frame is damaged; the decoder filled in what is missing" if frame.is_corrupt else None
             decoded = None if frame.dts is None else float(frame.dts * frame.time_base)
-            pixels = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
-            yield pixels, clock.tell(frame.time, decoded), remark
+            turns = round(frame.rotation / 90) % 4  # counter-clockwise; phones film with the sensor's rows
+            pixels = np.rot90(frame.to_ndarray(format="bgr24"), turns)
+            yield np.ascontiguousarray(pixels), clock.tell(frame.time, decoded), remark, _aspect(stream, turns)
 
 
-def _upright(pixels: Pixels, rotation: int) -> Pixels:
-    """Turn a frame as its video says, by degrees counter-clockwise; phones film with the sensor's rows."""
-    turns = round(rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+def _aspect(stream: Any, turns: int) -> Fraction | None:
+    """Return how many times as wide as high pixels are shown after some quarter turns; None where it is not said."""
+    aspect: Fraction | None = stream.sample_aspect_ratio
+    if not aspect:
+        return None
+    return 1 / aspect if turns % 2 else aspect
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).split("\n", 1)[0][:100]
 
 
-def _decode_by_opencv(path: Path) -> Iterator[tuple[Pixels | None, float | None, str | None]]:
+def _decode_by_opencv(path: Path) -> Iterator[_Decoded]:
     reader = cv2.VideoCapture(str(path.absolute()))
     clock = _Clock(_rate_of_reader(reader))
     try:
@@ -244,7 +251,7 @@ def _decode_by_opencv(path: Path) -> Iterator[tuple[Pixels | None, float | None,
                 return
             # some of its readers know no times and say 0, or -1
             said = reader.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            yield np.asarray(pixels, np.uint8), clock.tell(said if said > 0 else None), None
+            yield np.asarray(pixels, np.uint8), clock.tell(said if said > 0 else None), None, None
     finally:
         reader.release()
 

@@ -14,6 +14,7 @@ from bdd100k_models.errors import InputError
 from bdd100k_models.formats.files import make_folder
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import IMAGE_OUTPUTS
+from bdd100k_models.inference.interruptions import uninterrupted
 from bdd100k_models.inference.model import Model
 from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.results import Result
@@ -107,9 +108,9 @@ class Writers:
         if "pictures" in self.kinds:
             pixels = picture.pixels.copy()
             results = [prediction.result for prediction in predictions.values()]
-            draw_results(results, pixels, self.threshold, self._trails)
+            draw_results(results, pixels, self.threshold, self._trails, chosen=True)
             if self._movie is not None:
-                self._movie.add(pixels, picture.time)
+                self._movie.add(pixels, picture.time, picture.aspect)
             else:
                 suffix = ".jpg" if max(pixels.shape) < _JPEG_SIDE else ".png"
                 save_picture((self._pictures / place).with_suffix(suffix), pixels)
@@ -126,7 +127,17 @@ class Writers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the files; after an error, JSON and films, which would not be complete, are dropped."""
+        """Finish the files; after an error, JSON and films, which would not be complete, are dropped.
+
+        Raises:
+            KeyboardInterrupt: It came while they were being finished, which they are now.
+        """
+        with uninterrupted():
+            self._finish(kind, error, trace)
+
+    def _finish(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             try:
                 self._backlog.__exit__(kind, error, trace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 
 from bdd100k_models.errors import OutputError
-from bdd100k_models.formats.files import make_folder, output_error
+from bdd100k_models.formats.files import make_folder, output_error, temporary_path
 from bdd100k_models.tasks import VIDEO_RATE
 from bdd100k_models.visualization.drawing import Pixels
 from bdd100k_models.visualization.sound import Sound
@@ -40,7 +39,7 @@ class Movie:
     def __init__(self, path: Path, rate: float = VIDEO_RATE, sound: Path | None = None) -> None:
         make_folder(path.parent)
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = temporary_path(path)
         # of films of which hardly a frame is taken too
         self._rate = Fraction(rate).limit_denominator(_DENOMINATOR) or Fraction(1, _DENOMINATOR)
         self._step = 1 / rate
@@ -55,7 +54,7 @@ class Movie:
         except (OSError, av.FFmpegError) as error:
             raise output_error(path, error) from None
 
-    def add(self, pixels: Pixels, time: float | None = None) -> None:
+    def add(self, pixels: Pixels, time: float | None = None, aspect: Fraction | None = None) -> None:
         """Append a picture.
 
         Args:
@@ -63,12 +62,13 @@ class Movie:
                 smaller, and pictures of another size than the first are made equal to it.
             time: When it is shown, in seconds from any start; by default as the rate says. All pictures have a time, or
                 none has. Where times fall back, as in films put behind one another, the clock goes on by the rate.
+            aspect: How many times as wide as high pixels are shown, where they are not square; the first counts.
 
         Raises:
             OutputError: The file cannot be written.
         """
         if self._stream is None:
-            self._begin(pixels, time)
+            self._begin(pixels, time, aspect)
         if time is not None:
             if time - self._start < self._clock:  # a film put behind another has a clock of its own
                 self._start = time - self._clock - self._step
@@ -90,12 +90,14 @@ class Movie:
         if self._sound is not None:
             self._sound_until(self._clock + self._step)
 
-    def _begin(self, pixels: Pixels, time: float | None) -> None:
+    def _begin(self, pixels: Pixels, time: float | None, aspect: Fraction | None) -> None:
         """Set the streams up for pictures like the first."""
         shrink = min(1.0, _LARGEST / max(pixels.shape[:2]))
         height, width = (max(2, round(side * shrink) // 2 * 2) for side in pixels.shape[:2])
         self._stream = self._file.add_stream("libx264", rate=self._rate, options={"crf": _QUALITY})
         self._stream.height, self._stream.width, self._stream.pix_fmt = height, width, "yuv420p"
+        if aspect is not None:
+            self._stream.codec_context.sample_aspect_ratio = aspect
         if time is not None:
             self._start = time
             self._stream.codec_context.time_base = Fraction(1, _TICKS)

@@ -15,16 +15,16 @@ _OUTLINE = (20, 20, 20)
 _FARTHEST = 1 << 15  # pixels; beyond, OpenCV's coordinates run over
 
 
-def draw_people(result: People, canvas: Canvas, threshold: float) -> None:
+def draw_people(result: People, canvas: Canvas, threshold: float, joint: float) -> None:
     """Draw the people of an image.
 
     Args:
         result: The people; the best lies on top.
         canvas: The image.
-        threshold: Least score of a person, and least confidence of a joint, that are drawn. A joint of a label is drawn
-            where it has a place.
+        threshold: Least score of a person that is drawn.
+        joint: Least confidence of a joint that is drawn. Those of labels are drawn where they have a place.
     """
-    least = np.finfo(np.float64).tiny if result.labelled else threshold
+    least = np.finfo(np.float64).tiny if result.labelled else joint
     for joints, score, area in zip(result.joints[::-1], result.scores[::-1], result.areas[::-1], strict=True):
         if score >= threshold:
             _draw(joints, float(area), canvas, float(least))

@@ -30,6 +30,8 @@ def draw_results(
     pixels: Pixels,
     threshold: float = 0.0,
     trails: MutableMapping[int, Trails] | None = None,
+    *,
+    chosen: bool = False,
 ) -> None:
     """Draw results of one image, areas below and outlines on top.
 
@@ -39,6 +41,7 @@ def draw_results(
         threshold: Least score that is drawn, where there are scores. Labels are always drawn.
         trails: Where tracks were before, if that is to be drawn, by the place of their model's result among the
             results, which are added; empty for the first frame.
+        chosen: Whether the threshold has chosen objects and people before; it then applies to joints alone.
 
     Raises:
         TypeError: There is no way to draw a result.
@@ -47,16 +50,17 @@ def draw_results(
     for place, result in sorted(enumerate(results), key=lambda item: _layer(item[1])):
         if trails is not None and isinstance(result, Tracks):  # below, so that no line runs through a caption
             draw_trails(pixels, trails.setdefault(place, Trails()).add(result, threshold))
-        draw_result(result, canvas, threshold)
+        draw_result(result, canvas, threshold, chosen=chosen)
 
 
 def _layer(result: Result) -> int:
     return next((place for place, kind in enumerate(_LAYERS) if isinstance(result, kind)), len(_LAYERS))
 
 
-def draw_result(result: Result, canvas: Canvas, threshold: float) -> None:
+def draw_result(result: Result, canvas: Canvas, threshold: float, *, chosen: bool = False) -> None:
     """Draw one result; see :func:`draw_results`."""
-    if result.labelled:
+    joint = threshold
+    if result.labelled or chosen:
         threshold = 0.0
     match result:
         case Tracks():
@@ -72,6 +76,6 @@ def draw_result(result: Result, canvas: Canvas, threshold: float) -> None:
         case Tags():
             draw_tag(result, canvas)
         case People():
-            draw_people(result, canvas, threshold)
+            draw_people(result, canvas, threshold, joint)
         case _:
             raise TypeError(f"there is no way to draw a {type(result).__name__}")
