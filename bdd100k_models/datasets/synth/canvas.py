@@ -62,6 +62,7 @@ class Canvas:
         self.glow = np.zeros((height // _GLOW_SCALE + 1, width // _GLOW_SCALE + 1, 3), dtype=np.uint8)
         self.extents: dict[int, Extent] = {}
         self._number = 0
+        self._outlines: list[Points] = []
         self._shines = False
 
     def begin(self, number: int) -> None:
@@ -69,10 +70,12 @@ class Canvas:
         self._number = number
 
     def finish(self) -> None:
-        """End the object and count its pixels."""
-        extent = self.extents.get(self._number)
-        if extent is not None:
-            extent.pixels = int(np.count_nonzero(self.crop(extent.box) == self._number))
+        """End the object, and measure it where it has a number and an outline."""
+        if self._outlines:
+            points = np.concatenate(self._outlines)
+            box = (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+            self.extents[self._number] = Extent(box, int(np.count_nonzero(self.crop(box) == self._number)))
+            self._outlines = []
         self._number = 0
 
     def crop(self, box: tuple[float, float, float, float]) -> NDArray[np.int16]:
@@ -98,7 +101,9 @@ class Canvas:
             colour: Red, green, blue, 0 to 255.
             detail: It lies inside the object's outline, so the map of numbers needs no change.
         """
-        self.fill_all([points], colour, detail=detail)
+        self._fill([_fixed_point(points)], colour, detail=detail)
+        if not detail:
+            self._extend(points)
 
     def fill_all(self, polygons: Sequence[Points] | Points, colour: Colour, *, detail: bool = False) -> None:
         """Fill polygons that do not overlap; see :meth:`fill`."""
@@ -107,7 +112,7 @@ class Canvas:
         else:
             fixed = [_fixed_point(polygon) for polygon in polygons]
         self._fill(fixed, colour, detail=detail)
-        if not detail and self._number > 0:
+        if not detail:
             for points in [polygons.reshape(-1, 2)] if isinstance(polygons, np.ndarray) else polygons:
                 self._extend(points)
 
@@ -115,7 +120,7 @@ class Canvas:
         """Fill polygons (K, N, 2) in their order, each in a colour of its own; see :meth:`fill`."""
         for fixed, colour in zip(_fixed_point(polygons), colours, strict=True):
             self._fill([fixed], colour, detail=detail)
-        if not detail and self._number > 0 and len(polygons):
+        if not detail and len(polygons):
             self._extend(polygons.reshape(-1, 2))
 
     def _fill(self, fixed: list[NDArray[np.int32]], colour: Colour, *, detail: bool) -> None:
@@ -133,14 +138,9 @@ class Canvas:
         cv2.fillPoly(self.ids, [_fixed_point(points)], shown, cv2.LINE_8, _SHIFT)
 
     def _extend(self, points: Points) -> None:
-        x, y = points.T.tolist()  # of a few corners Python finds the least faster than NumPy
-        box = (min(x), min(y), max(x), max(y))
-        known = self.extents.get(self._number)
-        if known is None:
-            self.extents[self._number] = Extent(box)
-            return
-        old = known.box
-        known.box = (min(old[0], box[0]), min(old[1], box[1]), max(old[2], box[2]), max(old[3], box[3]))
+        """Take points (N, 2) as part of the outline of the object; surfaces have none."""
+        if self._number > 0:
+            self._outlines.append(points)
 
     def disc(
         self, centre: Points, radius: float, colour: Colour, *, squeeze: float = 1.0, detail: bool = False
@@ -156,11 +156,11 @@ class Canvas:
         self, start: Points, end: Points, widths: tuple[float, float], colour: Colour, *, detail: bool = False
     ) -> None:
         """Fill a rounded bar from ``start`` to ``end``, ``widths`` pixels thick at its ends."""
-        first, last = complex(start[0], start[1]), complex(end[0], end[1])
-        along = last - first
-        arc = _HALF_TURN * (along / abs(along) if along else 1.0)
-        points = np.concatenate((last + arc * (widths[1] / 2), first - arc * (widths[0] / 2)))
-        self.fill(points.view(np.float64).reshape(-1, 2), colour, detail=detail)
+        self.fill(_bars(start[None], end[None], np.array([widths]))[0], colour, detail=detail)
+
+    def limbs(self, starts: Points, ends: Points, widths: Points, colours: Sequence[Colour]) -> None:
+        """Fill rounded bars between points (K, 2) in their order, ``widths`` (K, 2) pixels thick at their ends."""
+        self.fill_each(_bars(starts, ends, widths), colours)
 
     def ring(self, points: Points, width: float, colour: Colour) -> None:
         """Draw a wheel's rim, ``width`` pixels thick, seen at any angle: ``points`` (N, 2) go once around it."""
@@ -206,6 +206,19 @@ def stretch(column: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     # many pixels at a time are copied many times faster than one
     tile = np.repeat(column[:, None], _TILE, axis=1)
     return np.asarray(cv2.repeat(tile, 1, -(-width // _TILE)))[:, :width]
+
+
+def _bars(starts: Points, ends: Points, widths: Points) -> Points:
+    """Return the outlines (K, N, 2) of rounded bars; see :meth:`Canvas.limbs`."""
+    first, last = (np.ascontiguousarray(points).view(np.complex128) for points in (starts, ends))
+    along = last - first
+    length = np.abs(along)
+    turn = np.ones_like(along)
+    np.divide(along, length, out=turn, where=length > 0)
+    arcs = _HALF_TURN * turn
+    outlines = np.concatenate((last + arcs * (widths[:, 1:] / 2), first - arcs * (widths[:, :1] / 2)), axis=1)
+    bars: Points = outlines.view(np.float64).reshape(len(outlines), -1, 2)
+    return bars
 
 
 def _fixed_point(points: Points) -> NDArray[np.int32]:

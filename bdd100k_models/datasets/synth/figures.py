@@ -40,6 +40,9 @@ _BARS: Sequence[tuple[str, str, float, float, str]] = (
 )
 
 
+_THICKNESS = np.array([(first, second) for _, _, first, second, _ in _BARS])
+
+
 @dataclass(frozen=True)
 class Clothes:
     """Colours of a person."""
@@ -147,10 +150,9 @@ class Person:
             "shoe": shade((40, 36, 36), pose.z),
         }
         mirrored = not painter.visible(pose, "right", 0.0)
-        for start, end, first, second, cloth in _BARS:
-            if mirrored:
-                start, end = _other(start), _other(end)
-            painter.canvas.limb(pixels[start], pixels[end], (first * scale, second * scale), worn[cloth])
+        ends = [(_other(a), _other(b)) if mirrored else (a, b) for a, b, *_ in _BARS]
+        starts, stops = (np.stack([pixels[name] for name in names]) for names in zip(*ends, strict=True))
+        painter.canvas.limbs(starts, stops, _THICKNESS * scale, [worn[cloth] for *_, cloth in _BARS])
         self._head(painter, pose, pixels["head"], scale)
 
     def _head(self, painter: Painter, pose: Pose, centre: Points, scale: float) -> None:
@@ -203,8 +205,9 @@ class Bicycle:
         )
         points = painter.camera.project(pose.place(np.array(bars, dtype=float)))
         colour = painter.light.shade(self.colour, pose.z)
-        for start, end in points:
-            painter.canvas.limb(start, end, (0.06 * scale, 0.06 * scale), colour)
+        painter.canvas.limbs(
+            points[:, 0], points[:, 1], np.full((len(points), 2), 0.06 * scale), [colour] * len(points)
+        )
         dark = painter.light.shade((36, 34, 34), pose.z)
         more = np.array([((0.40, 1.02, -0.27), (0.40, 1.02, 0.27)), ((-0.34, 0.93, 0), (-0.10, 0.93, 0))])
         for (start, end), width in zip(painter.camera.project(pose.place(more)), (0.05, 0.10), strict=True):

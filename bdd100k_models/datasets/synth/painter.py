@@ -139,9 +139,10 @@ class Painter:
             rim[..., 0] += np.reshape(places, (-1, 1, 1))
             rim[..., 1] += radius
             rim[..., 2] = sign * half
+            tyre, *inside = (self.light.shade(colour, pose.z, 0.95) for colour in _WHEEL)
             for discs in self.camera.project(pose.place(rim)):
-                for disc, colour in zip(discs, _WHEEL, strict=True):
-                    self.canvas.fill(disc, self.light.shade(colour, pose.z, 0.95), detail=colour is not _WHEEL[0])
+                self.canvas.fill(discs[0], tyre)
+                self.canvas.fill_each(discs[1:], inside, detail=True)
 
     def tyres(self, pose: Pose, half: float, places: Sequence[float], radius: float) -> None:
         """Draw the tyres as seen from an end, before the body hides their upper part."""
