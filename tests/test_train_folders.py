@@ -118,3 +118,31 @@ def test_a_start_that_is_refused_changes_nothing(run: Run, data_root: Path, tmp_
         assert train("det", recipe, data_root, tmp_path, "--resume", "--cfg-options", wrong) == 2
         assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
     assert train("det", recipe, data_root, tmp_path, "--resume") == 0
+
+
+def test_a_checkpoint_says_of_how_many_images_its_steps_were(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever run was begun in its folder since, and wherever it was copied."""
+
+    def killed(*_: Any) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    work, copied, twice = tmp_path / "work", tmp_path / "copied", ("--accumulate", "2")
+    assert run(work, 1) == 0
+    copied.mkdir()
+    shutil.copy(work / "epoch_1.pth", copied)
+    with monkeypatch.context() as patch:
+        patch.setattr(loops, "train_batch", killed)
+        assert run(work, 1, *twice) == 130
+    assert read_record(work)["batch"]["total"] == 4
+    for folder in (work, copied):
+        resume = ("--resume", str(folder / "epoch_1.pth"))
+        assert run(folder, 1, *twice, *resume) == 2
+        assert "epoch_1.pth: was trained with 2 images a step, now there are 4" in capfd.readouterr().err
+        assert run(folder, 1, *resume) == 0
+    content = torch.load(work / "epoch_1.pth", weights_only=False)
+    del content["meta"]["images_a_step"]  # as they were saved before: what the folder says counts
+    torch.save(content, work / "epoch_1.pth")
+    assert run(work, 1, *twice, "--resume") == 2
+    assert "was trained with 2 images a step, now there are 4" in capfd.readouterr().err

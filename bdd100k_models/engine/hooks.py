@@ -18,7 +18,7 @@ from bdd100k_models.engine.distributed import on_main
 from bdd100k_models.engine.fit import check_fit, check_scored
 from bdd100k_models.engine.metric import BDD100KMetric
 from bdd100k_models.engine.recipe import BatchPlan
-from bdd100k_models.engine.run_record import note_checkpoint, now, read_record, versions, write_record
+from bdd100k_models.engine.run_record import TOTAL, note_checkpoint, now, read_record, versions, write_record
 from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.engine.sampling import set_generators
 from bdd100k_models.formats.files import write_bytes
@@ -132,6 +132,10 @@ class RecordHook(Hook):  # type: ignore[misc]
             "versions": versions(),
         }
         write_record(folder, record | ({"scored": before["scored"]} if "scored" in before else {}))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint say of how many images its steps were, which a run that goes on from it must keep."""
+        checkpoint["meta"][TOTAL] = self.batch.total
 
 
 @HOOKS.register_module()
