@@ -16,9 +16,9 @@ from mmengine.config import Config
 from mmengine.dist import sync_random_seed
 from mmengine.logging import print_log
 
-from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.config import data_root_of
 from bdd100k_models.engine.hooks import RecordHook
 from bdd100k_models.engine.model import explain_memory, lay_channels_last
 from bdd100k_models.engine.precision import set_precision
@@ -216,7 +216,9 @@ def _apply(config: Config, options: TrainOptions) -> tuple[BatchPlan, Config]:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
     if options.auto_scale_lr and "base_batch_size" not in config.get("auto_scale_lr", {}):
         raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
-    root = find_data_root(options.data_root, _innermost(config.train_dataloader.dataset).get("data_root"))
+    # in full, and before the variable: the recipe is to find the same data wherever it is used
+    root = data_root_of(config, _innermost(config.train_dataloader.dataset), options.data_root).resolve()
+    config.fixed_data_root = True
     for loader in _LOADERS:
         if config.get(loader) is not None:
             _innermost(config[loader].dataset).data_root = str(root)
