@@ -149,6 +149,14 @@ def test_data_root_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(MissingFileError, match="BDD100K_ROOT"):
         find_data_root(None)
     assert find_data_root(tmp_path) == tmp_path
+    own = tmp_path / "own"
+    with pytest.raises(MissingFileError, match=rf"{own}: .* \(of the run that left this config; --data-root"):
+        find_data_root(None, str(own), fixed=True)
+    own.mkdir()
+    assert find_data_root(None, str(own), fixed=True) == own
+    assert find_data_root(tmp_path, str(own), fixed=True) == tmp_path
+    (tmp_path / "elsewhere").mkdir()
+    assert find_data_root(None, str(own)) == tmp_path / "elsewhere"
 
 
 def test_readers_do_not_wait_for_threads_of_opencv(tmp_path: Path) -> None:

@@ -59,15 +59,18 @@ def test_the_folder_of_a_run_is_complete(trained: Path, data_root: Path) -> None
     assert config.test_dataloader is not None and config.randomness.seed == 0
 
 
-def test_the_recipe_of_a_run_trains_and_tests_again(trained: Path, data_root: Path, tmp_path: Path) -> None:
+def test_the_recipe_of_a_run_trains_and_tests_again(
+    trained: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = trained / f"{MODEL}.py"
     assert train("det", recipe, data_root, tmp_path / "again", "--no-tensorboard") == 0
     again, before = weights(tmp_path / "again/epoch_2.pth"), weights(trained / "epoch_2.pth")
     assert all(torch.equal(value, again[key]) for key, value in before.items())
     assert not list(tmp_path.glob("again/*/vis_data/events*"))
     words = ["test", "det", str(recipe), "--checkpoint", str(trained / "epoch_2.pth"), "--device", "cpu"]
+    monkeypatch.setenv("BDD100K_ROOT", str(tmp_path))  # where no data are: the recipe knows its own
     # the drawn images are smaller than the data set's: named, and predicted
-    assert main([*words, "--data-root", str(data_root), "--format-dir", str(tmp_path / "out")]) == 1
+    assert main([*words, "--format-dir", str(tmp_path / "out")]) == 1
     assert (tmp_path / "out/det.json").is_file()
 
 
@@ -80,7 +83,12 @@ def test_the_recipe_of_a_run_trains_and_tests_again(trained: Path, data_root: Pa
     ],
 )
 def test_the_recipe_of_a_run_is_that_run(
-    trained: Path, data_root: Path, tmp_path: Path, flags: tuple[str, ...], options: tuple[str, ...]
+    trained: Path,
+    data_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+    options: tuple[str, ...],
 ) -> None:
     """Whatever flags it had: the recipe alone, without any, gives the same weights."""
     words = [str(trained / word) if word.endswith(".pth") else word for word in flags]
@@ -88,6 +96,7 @@ def test_the_recipe_of_a_run_is_that_run(
     once, again = tmp_path / "once", tmp_path / "again"
     more = ["--data-root", str(data_root), "--no-validate", "--cfg-options", *SMALL, *options, "train_cfg.max_epochs=1"]
     assert main(["train", "det", MODEL, *words, str(once), *more]) == 0
+    monkeypatch.setenv("BDD100K_ROOT", str(tmp_path))  # where no data are: the recipe knows its own
     assert main(["train", "det", str(once / f"{MODEL}.py"), "--device", "cpu", "--work-dir", str(again)]) == 0
     first, second = (json.loads((work / "run.json").read_bytes()) for work in (once, again))
     assert first["iterations"] == second["iterations"] and first["batch"]["total"] == second["batch"]["total"]

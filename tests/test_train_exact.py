@@ -165,6 +165,17 @@ def test_an_interrupted_run_and_other_workers_change_nothing(data_root: Path, un
     assert_same(unbroken / "epoch_5.pth", half / "epoch_5.pth")
 
 
+def test_a_run_in_parts_resumes_with_the_same_bits(data_root: Path, tmp_path: Path) -> None:
+    words = options("train_dataloader.dataset.indices=8", "train_cfg.max_epochs=2", batch=1)
+    whole = tmp_path / "whole"
+    assert train("det", MODEL, data_root, whole, "--no-validate", *words) == 0
+    assert read_record(whole)["batch"]["parts"] == 4
+    parts = stopped_after(1, whole, tmp_path / "parts")
+    assert train("det", MODEL, data_root, parts, "--no-validate", "--resume", *words) == 0
+    assert_same(whole / "epoch_2.pth", parts / "epoch_2.pth")
+    assert losses(parts).keys() == {3, 4}
+
+
 @pytest.mark.slow
 def test_mixed_precision_resumes_with_the_same_bits(data_root: Path, unbroken: Path, tmp_path: Path) -> None:
     words, work = ["--amp", "--no-validate", *options("train_cfg.max_epochs=2")], tmp_path / "whole"

@@ -97,6 +97,7 @@ def test_a_run_that_begins_anew_does_not_go_on_from_another(
     monkeypatch.setattr(loops, "train_batch", killed)
     assert run(tmp_path, 2) == 130
     assert newest_checkpoint(tmp_path) is None
+    assert "started" in read_record(tmp_path) and "finished" not in read_record(tmp_path)
     assert (tmp_path / "epoch_2.pth").read_bytes() == before
     monkeypatch.setattr(loops, "train_batch", counted)
     assert run(tmp_path, 1, "--resume") == 0
@@ -105,3 +106,43 @@ def test_a_run_that_begins_anew_does_not_go_on_from_another(
     # one that is refused before it begins takes nothing from the run before
     assert run(tmp_path, 1, "--resume", str(tmp_path / "none.pth")) == 2
     assert newest_checkpoint(tmp_path) == tmp_path / "epoch_1.pth"
+
+
+def test_a_start_that_is_refused_changes_nothing(run: Run, data_root: Path, tmp_path: Path) -> None:
+    """The recipe that a run left is what it is started from."""
+    assert run(tmp_path, 1, scores=(10.0,)) == 0
+    kept = {name: (tmp_path / name).read_bytes() for name in (f"{MODEL}.py", "run.json", "last_checkpoint")}
+    assert read_record(tmp_path)["best_score"] == 10.0
+    recipe = tmp_path / f"{MODEL}.py"
+    for wrong in ("optim_wrapper.optimizer.lr=1e-5", "model.bbox_head.num_classes=8", "train_cfg.type=Loop"):
+        assert train("det", recipe, data_root, tmp_path, "--resume", "--cfg-options", wrong) == 2
+        assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
+    assert train("det", recipe, data_root, tmp_path, "--resume") == 0
+
+
+def test_a_checkpoint_says_of_how_many_images_its_steps_were(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever run was begun in its folder since, and wherever it was copied."""
+
+    def killed(*_: Any) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    work, copied, twice = tmp_path / "work", tmp_path / "copied", ("--accumulate", "2")
+    assert run(work, 1) == 0
+    copied.mkdir()
+    shutil.copy(work / "epoch_1.pth", copied)
+    with monkeypatch.context() as patch:
+        patch.setattr(loops, "train_batch", killed)
+        assert run(work, 1, *twice) == 130
+    assert read_record(work)["batch"]["total"] == 4
+    for folder in (work, copied):
+        resume = ("--resume", str(folder / "epoch_1.pth"))
+        assert run(folder, 1, *twice, *resume) == 2
+        assert "epoch_1.pth: was trained with 2 images a step, now there are 4" in capfd.readouterr().err
+        assert run(folder, 1, *resume) == 0
+    content = torch.load(work / "epoch_1.pth", weights_only=False)
+    del content["meta"]["images_a_step"]  # as they were saved before: what the folder says counts
+    torch.save(content, work / "epoch_1.pth")
+    assert run(work, 1, *twice, "--resume") == 2
+    assert "was trained with 2 images a step, now there are 4" in capfd.readouterr().err

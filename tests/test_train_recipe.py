@@ -267,13 +267,37 @@ def test_a_run_goes_on_as_it_was_and_leaves_a_recipe_that_begins_anew(tmp_path: 
     work.mkdir()
     torch.save(content, work / "epoch_1.pth")
     config = load("det", DET)
-    _apply(config, TrainOptions(work, torch.device("cpu"), data_root=str(tmp_path), resume=True, seed=3))
+    _, saved = _apply(config, TrainOptions(work, torch.device("cpu"), data_root=str(tmp_path), resume=True, seed=3))
     assert (config.load_from, config.resume) == (str(work / "epoch_1.pth"), True)
     assert config.randomness.seed == 7
-    saved = load_config(work / f"{DET}.py")
     assert (saved.load_from, saved.resume) == (None, False)
     hooks = [hook["type"] for hook in saved.get("custom_hooks") or []]
     assert ("EMAHook" in hooks) is averaged
+
+
+def test_a_recipe_keeps_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is used, and whatever the variable says, which comes before published configs."""
+    mine, published, other = (tmp_path / name for name in ("mine", "published", "other"))
+    for folder in (mine, published, other):
+        folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BDD100K_ROOT", str(published))
+
+    def trained_on(config: Config, **options: Any) -> tuple[str, Config]:
+        _, recipe = _apply(config, TrainOptions(tmp_path, torch.device("cpu"), **options))
+        (root,) = {recipe[loader].dataset.data_root for loader in ("train_dataloader", "val_dataloader")}
+        assert recipe.test_dataloader.dataset.data_root == root
+        return root, recipe
+
+    assert trained_on(load("det", DET))[0] == str(published)
+    root, recipe = trained_on(load("det", DET), data_root="mine")
+    assert root == str(mine)
+    file = tmp_path / f"{DET}.py"
+    file.write_text(recipe.pretty_text)
+    monkeypatch.chdir(other)
+    assert trained_on(load_config(file))[0] == str(mine)
+    assert trained_on(load_config(file, {"train_dataloader.dataset.data_root": str(other)}))[0] == str(other)
+    assert trained_on(load_config(file), data_root=str(published))[0] == str(published)
 
 
 def test_the_newest_checkpoint_is_found_in_any_state_of_the_folder(tmp_path: Path) -> None:

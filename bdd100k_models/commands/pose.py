@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bdd100k_models.errors import InputError
 from bdd100k_models.tasks import Task, get_task
@@ -86,25 +86,25 @@ def choose_regions(args: argparse.Namespace, config: Config, images: ImageSet, o
     least = args.box_score_thr
     if least is None:
         least = (dataset.get("filter_cfg") or {}).get("bbox_score_thr", 0.0)
-    return as_regions(_find_boxes(args, dataset, images, options), least)
+    return as_regions(_find_boxes(args, config, images, options), least)
 
 
 def _find_boxes(
-    args: argparse.Namespace, dataset: Any, images: ImageSet, options: TestOptions
+    args: argparse.Namespace, config: Config, images: ImageSet, options: TestOptions
 ) -> dict[str, list[PersonBox]]:
-    from bdd100k_models.datasets.images import find_data_root
     from bdd100k_models.datasets.person_boxes import boxes_of_frames, read_person_boxes
+    from bdd100k_models.engine.config import data_root_of
     from bdd100k_models.formats.coco import load_any_frames
 
     names = [item.name for item in images.items]
     if args.detector is not None:
         return read_person_boxes(_detect(args, images, options), names)
     path = args.boxes
+    dataset = config.test_dataloader.dataset
     if path is None and args.images is None and dataset.get("bbox_file"):
         split = args.split or "val"
-        published = find_data_root(args.data_root, dataset.get("data_root")) / dataset.bbox_file.replace(
-            "_val.", f"_{split}."
-        )
+        name = dataset.bbox_file.replace("_val.", f"_{split}.")
+        published = data_root_of(config, dataset, args.data_root) / name
         path = published if published.is_file() else None
     if path is not None:
         return read_person_boxes(path, names, args.box_images or images.label_file)

@@ -266,13 +266,14 @@ def check_labels(task: Task, images: ImageSet) -> None:
 
 
 def _choose_images(task: Task, args: argparse.Namespace, config: Config) -> ImageSet:
-    from bdd100k_models.datasets.images import find_data_root, images_of_folder, images_of_labels, images_of_split
+    from bdd100k_models.datasets.images import images_of_folder, images_of_labels, images_of_split
     from bdd100k_models.datasets.video_images import videos_of_folder, videos_of_split
+    from bdd100k_models.engine.config import data_root_of
 
     if args.images is not None:
         return videos_of_folder(args.images) if task.videos else images_of_folder(args.images)
     dataset = config.test_dataloader.dataset
-    root = find_data_root(args.data_root, dataset.get("data_root"))
+    root = data_root_of(config, dataset, args.data_root)
     if task.videos:
         return videos_of_split(task, root, args.split or "val")
     # label files other than the task's own (a COCO conversion, say) are taken from the config

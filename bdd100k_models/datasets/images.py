@@ -62,22 +62,27 @@ class ImageSet:
     remarks: tuple[str, ...] = ()
 
 
-def find_data_root(given: str | os.PathLike[str] | None, configured: str | None = None) -> Path:
+def find_data_root(given: str | os.PathLike[str] | None, configured: str | None = None, *, fixed: bool = False) -> Path:
     """Return the data set's folder: what was given, ``BDD100K_ROOT``, the config's, or ``data/bdd100k``.
 
     Args:
         given: The value of ``--data-root``, or None.
         configured: ``data_root`` of the config, or None.
+        fixed: Whether the config is one that a run left: where its data lay comes before the variable.
 
     Raises:
         MissingFileError: None of them is a folder.
     """
-    if given is not None or "BDD100K_ROOT" in os.environ:
-        origin = "--data-root" if given is not None else "BDD100K_ROOT"
-        root = Path(given if given is not None else os.environ["BDD100K_ROOT"])
-        if not is_dir(root):
+    named = (
+        (given, "--data-root"),
+        (configured if fixed else None, "of the run that left this config; --data-root names another"),
+        (os.environ.get("BDD100K_ROOT"), "BDD100K_ROOT"),
+    )
+    for root, origin in named:
+        if root is not None and not is_dir(Path(root)):
             raise MissingFileError(f"{root}: no such folder ({origin}); name the folder that holds images/ and labels/")
-        return root
+        if root is not None:
+            return Path(root)
     candidates = [Path(configured)] if configured else []
     candidates += [Path("data/bdd100k"), Path("../data/bdd100k")]
     for candidate in candidates:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.errors import ConfigError, InputError, MissingFileError
 
 
@@ -41,6 +42,20 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise ConfigError(f"--cfg-options does not fit {path.name}: {error}") from None
     return config
+
+
+def data_root_of(config: Config, dataset: Mapping[str, Any], given: str | None) -> Path:
+    """Return the folder of the data that a data set of a config reads.
+
+    Args:
+        config: The config; ``fixed_data_root`` in it says that a run left it.
+        dataset: The data set, with ``data_root`` or without.
+        given: The value of ``--data-root``, or None.
+
+    Raises:
+        MissingFileError: It is not there; see :func:`~bdd100k_models.datasets.images.find_data_root` for the order.
+    """
+    return find_data_root(given, dataset.get("data_root"), fixed=bool(config.get("fixed_data_root")))
 
 
 def use_views(config: Config) -> None:

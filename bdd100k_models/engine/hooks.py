@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmengine.config import Config
 from mmengine.dist import broadcast, get_rank
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.logging import MessageHub
@@ -15,9 +17,11 @@ from torch.nn.modules.batchnorm import _NormBase
 from bdd100k_models.engine.distributed import on_main
 from bdd100k_models.engine.fit import check_fit, check_scored
 from bdd100k_models.engine.metric import BDD100KMetric
-from bdd100k_models.engine.run_record import note_checkpoint, read_record, write_record
+from bdd100k_models.engine.recipe import BatchPlan
+from bdd100k_models.engine.run_record import TOTAL, note_checkpoint, now, read_record, versions, write_record
 from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.engine.sampling import set_generators
+from bdd100k_models.formats.files import write_bytes
 
 _MIXING = ("Mosaic", "MixUp")
 _SCALING = "RandomResize"
@@ -97,6 +101,43 @@ class StatisticsHook(Hook):  # type: ignore[misc]
                     broadcast(module.running_var)
 
 
+class RecordHook(Hook):  # type: ignore[misc]
+    """Writes the recipe and the record of a run once it begins; one that is refused leaves those of the run before.
+
+    Args:
+        recipe: The config as it is used, without what this project's runner adds to it.
+        batch: Of what a step is made.
+        device: Where it is trained.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, recipe: Config, batch: BatchPlan, device: torch.device) -> None:
+        self.recipe, self.batch, self.device = recipe, batch, device
+
+    def before_train(self, runner: TrainingRunner) -> None:
+        """Write both."""
+        if get_rank() != 0:
+            return
+        folder = Path(runner.work_dir)
+        name = Path(self.recipe.filename or "config.py").name
+        write_bytes(folder / name, self.recipe.pretty_text.encode())
+        before = read_record(folder) if runner.goes_on_in(folder) else {}
+        record = {
+            "started": now(),
+            "seed": runner.seed,
+            "deterministic": runner.deterministic,
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "batch": self.batch.as_dict(),
+            "versions": versions(),
+        }
+        write_record(folder, record | ({"scored": before["scored"]} if "scored" in before else {}))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint say of how many images its steps were, which a run that goes on from it must keep."""
+        checkpoint["meta"][TOTAL] = self.batch.total
+
+
 @HOOKS.register_module()
 class MissedValidationHook(Hook):  # type: ignore[misc]
     """Scores what a resumed run begins with, where the run before ended between its checkpoint and its score."""
@@ -159,7 +200,7 @@ class KeepingCheckpointHook(CheckpointHook):  # type: ignore[misc]
         """Find out where checkpoints go and what they go on from; remove what an interrupted run left half written."""
         super().before_train(runner)
         self.file_backend: Any = _Remover(self.file_backend)
-        if runner.resumed_from is not None and runner.resumed_from.resolve().parent == Path(self.out_dir).resolve():
+        if runner.goes_on_in(Path(self.out_dir)):
             # without one, mmengine would not save the score of a validation that is made up for
             self.last_ckpt: str | None = self._own(str(runner.resumed_from))
         self._find_best(runner.message_hub)

@@ -16,6 +16,8 @@ from bdd100k_models.errors import CheckpointError, InputError, MissingFileError
 from bdd100k_models.formats.files import write_bytes
 
 RECORD = "run.json"
+#: What a checkpoint says in its ``meta`` of how many images a step was.
+TOTAL = "images_a_step"
 _NOTE, _NONE = "last_checkpoint", "none yet"
 _PACKAGES = (
     *("bdd100k-models", "torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "onedl-mmdetection"),
@@ -117,7 +119,9 @@ def check_resumable(checkpoint: Path, total_batch: int) -> Interrupted:
             f"{checkpoint}: holds weights without the state of training; start from them with --checkpoint, or resume "
             "from an epoch_N.pth or iter_N.pth"
         )
-    before = read_record(checkpoint.parent).get("batch", {}).get("total", total_batch)
+    # the folder knows its last run alone, which may be another one: it is for checkpoints that do not say it themselves
+    recorded = read_record(checkpoint.parent).get("batch", {}).get("total", total_batch)
+    before = meta.get(TOTAL, recorded)
     if before != total_batch:
         raise InputError(
             f"{checkpoint}: was trained with {before} images a step, now there are {total_batch}; keep the product of "

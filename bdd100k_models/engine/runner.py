@@ -45,6 +45,10 @@ class TrainingRunner(Runner):  # type: ignore[misc]
                 )
         self.resumed_from = Path(filename)
 
+    def goes_on_in(self, folder: Path) -> bool:
+        """Tell whether the run goes on from a checkpoint of this folder."""
+        return self.resumed_from is not None and self.resumed_from.resolve().parent == folder.resolve()
+
     def _rates(self) -> list[float]:
         """Return the learning rate of each group of parameters, as it is before any schedule."""
         return [float(group.get("initial_lr", group["lr"])) for group in self.optim_wrapper.optimizer.param_groups]

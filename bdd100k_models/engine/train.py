@@ -16,9 +16,10 @@ from mmengine.config import Config
 from mmengine.dist import sync_random_seed
 from mmengine.logging import print_log
 
-from bdd100k_models.datasets.images import find_data_root
 from bdd100k_models.engine import distributed, loops  # noqa: F401  (configs name the loops)
 from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.config import data_root_of
+from bdd100k_models.engine.hooks import RecordHook
 from bdd100k_models.engine.model import explain_memory, lay_channels_last
 from bdd100k_models.engine.precision import set_precision
 from bdd100k_models.engine.recipe import (
@@ -37,12 +38,11 @@ from bdd100k_models.engine.run_record import (
     newest_checkpoint,
     now,
     read_record,
-    versions,
     write_record,
 )
 from bdd100k_models.engine.runner import TrainingRunner
 from bdd100k_models.errors import ConfigError, DownloadError, InputError, MissingFileError, ZooError
-from bdd100k_models.formats.files import make_folder, output_error, write_bytes
+from bdd100k_models.formats.files import make_folder, output_error
 from bdd100k_models.memory import keep_freed_memory
 from bdd100k_models.paths import resource_root
 from bdd100k_models.registry import enter_scope
@@ -118,7 +118,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         distributed.set_cpu_threads()
         keep_freed_memory()
     options = _with_recipe(options, config)
-    plan = _apply(config, options)
+    plan, recipe = _apply(config, options)
     enter_scope(config.get("default_scope"))
     advice = "lower train_dataloader.batch_size by --cfg-options: the images a step stay, in more parts"
     runner: TrainingRunner | None = None
@@ -126,7 +126,7 @@ def run_training(config: Config, options: TrainOptions) -> Path:
         runner = TrainingRunner.from_cfg(config)
         if options.channels_last:
             lay_channels_last(_bare(runner.model))
-        _begin_record(runner, options, plan)
+        runner.register_hook(RecordHook(recipe, plan, options.device))
         if config.resume:
             _keep_weights(runner.model)  # those of the checkpoint come later: nothing need be fetched
         elif options.weights is not None:
@@ -209,14 +209,16 @@ def _with_recipe(options: TrainOptions, config: Config) -> TrainOptions:
     )
 
 
-def _apply(config: Config, options: TrainOptions) -> BatchPlan:
-    """Fit the config to the options and the machine; write the recipe as it is then."""
+def _apply(config: Config, options: TrainOptions) -> tuple[BatchPlan, Config]:
+    """Fit the config to the options and the machine; return what a step is made of, and the recipe as it is then."""
     for key in ("model", "train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ConfigError(f"{config.filename}: has no {key}, so it cannot be trained")
     if options.auto_scale_lr and "base_batch_size" not in config.get("auto_scale_lr", {}):
         raise ConfigError(f"{config.filename}: names no auto_scale_lr.base_batch_size, which --auto-scale-lr needs")
-    root = find_data_root(options.data_root, _innermost(config.train_dataloader.dataset).get("data_root"))
+    # in full, and before the variable: the recipe is to find the same data wherever it is used
+    root = data_root_of(config, _innermost(config.train_dataloader.dataset), options.data_root).resolve()
+    config.fixed_data_root = True
     for loader in _LOADERS:
         if config.get(loader) is not None:
             _innermost(config[loader].dataset).data_root = str(root)
@@ -243,9 +245,7 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
         config.channels_last = True
     if options.weights is not None:
         config.initial_weights = str(options.weights.resolve())
-    if distributed.rank() == 0:
-        name = Path(config.filename or "config.py").name
-        write_bytes(options.work_dir / name, copy.deepcopy(config).pretty_text.encode())
+    recipe = copy.deepcopy(config)
     if checkpoint is not None:
         config.load_from, config.resume = str(checkpoint), True
     apply_plan(config, plan)
@@ -255,7 +255,7 @@ def _apply(config: Config, options: TrainOptions) -> BatchPlan:
     wrap_for_running(config, options.validate, _main_metric(config))
     if options.device.type == "cpu":
         _use_cpu(config)
-    return plan
+    return plan, recipe
 
 
 def _use_cpu(config: Config) -> None:
@@ -302,28 +302,6 @@ def _resume_from(options: TrainOptions) -> Path | None:
     if newest is None:
         print_log(f"nothing to resume in {options.work_dir}: training begins", "current")
     return newest
-
-
-def _begin_record(runner: TrainingRunner, options: TrainOptions, plan: BatchPlan) -> None:
-    """Write what is known of the run at its start."""
-    device = torch.cuda.get_device_name(options.device) if options.device.type == "cuda" else "cpu"
-    record = {
-        "started": now(),
-        "seed": runner.seed,
-        "deterministic": options.deterministic,
-        "device": device,
-        "batch": plan.as_dict(),
-        "versions": versions(),
-    }
-    if distributed.rank() == 0:
-        before = read_record(options.work_dir) if _goes_on_in(options.work_dir, runner.cfg) else {}
-        scored = {"scored": before["scored"]} if "scored" in before else {}
-        write_record(options.work_dir, record | scored)
-
-
-def _goes_on_in(folder: Path, config: Config) -> bool:
-    """Tell whether a run goes on from a checkpoint of its own folder."""
-    return bool(config.resume) and Path(config.load_from).resolve().parent == folder.resolve()
 
 
 def _bare(model: torch.nn.Module) -> torch.nn.Module:

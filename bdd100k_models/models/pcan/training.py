@@ -62,7 +62,8 @@ def refine_loss(model: Any, inputs: Tensor, data_samples: list[TrackDataSample])
     """Return ``loss_refine`` of the refinement on the key frames, and move its prototypes.
 
     An instance is paired with its most similar appearance in the reference frame; if a pair of frames has no match,
-    each instance of its key frame is its own reference.
+    each instance of its key frame is its own reference. The prototypes move at each call: for a batch in several parts,
+    several times a step.
 
     Args:
         model: The PCAN.
