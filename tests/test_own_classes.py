@@ -150,7 +150,7 @@ def test_labels_of_pixels_that_nothing_is_learned_from(data_root: Path, tmp_path
         frames = json.loads((data_root / READ[task][2]).read_bytes())
         frames = frames if isinstance(frames, list) else frames["frames"]
         path.write_text(json.dumps([{**frame, "labels": None} for frame in frames]))
-        with pytest.raises(LabelError, match=r"no image has a label; training needs"):
+        with pytest.raises(LabelError, match=r"no image has a label of the classes; training needs"):
             read(data_root, task, path)
         frames[0]["labels"][0]["category"] = "tram"
         path.write_text(json.dumps(frames))
