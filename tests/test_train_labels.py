@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 import mask_models
 import semantic_model
-from bdd100k_models.datasets.synth import generate
+from bdd100k_models.datasets.synth import generate, generate_videos
+from bdd100k_models.formats.bitmask import encode_png
+from bdd100k_models.formats.files import write_bytes
+from bdd100k_models.formats.rle import encode
 from bdd100k_models.tasks import TASKS
 from train_model import train
 
@@ -27,6 +32,7 @@ each_masked_task = pytest.mark.parametrize("task", MASKED)
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("synthetic")
     generate(root, {"train": 3}, seed=5, tasks=MASKED, size=(320, 180), nproc=1, force=True)
+    generate_videos(root, {"train": 1}, frames=3, seed=5, tasks=("mot",), size=(320, 180), nproc=1, force=True)
     return root
 
 
@@ -42,18 +48,23 @@ def refused(
     monkeypatch.setattr("bdd100k_models.engine.loops.train_batch", step)
 
     def run(task: str, labels: Path, *options: str, workers: int = 0) -> str:
-        config = (semantic_model if task in ("sem_seg", "drivable") else mask_models).write_config(tmp_path, task)
         given = [
             f"train_dataloader.dataset.ann_file={labels}",
             f"train_dataloader.num_workers={workers}",
             f"train_dataloader.persistent_workers={workers > 0}",
         ]
         words = ("--no-validate", "--cfg-options", *given, *options)
-        assert train(task, config, data_root, tmp_path / "work", *words) == 2
+        assert train(task, config_of(task, tmp_path), data_root, tmp_path / "work", *words) == 2
         (line,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("error: "))
         return line
 
     return run
+
+
+def config_of(task: str, folder: Path) -> str | Path:
+    if task == "mot":
+        return "qdtrack_mini_mot_synthetic"
+    return (mask_models if task in ("ins_seg", "pan_seg") else semantic_model).write_config(folder, task)
 
 
 def run_lengths(data_root: Path, task: str) -> list[dict[str, Any]]:
@@ -92,3 +103,40 @@ def test_labels_that_are_of_no_class_are_named(refused: Refuse, data_root: Path,
     path.write_text(json.dumps(frames))
     line = refused(task, path, f"train_dataloader.dataset.data_prefix.img={tmp_path / 'no_images'}")
     assert line == f"error: {path}: no image has a label of the classes; training needs labelled images"
+
+
+@each_masked_task
+def test_pictures_without_any_label_are_named(refused: Refuse, data_root: Path, tmp_path: Path, task: str) -> None:
+    for file in (data_root / TASKS[task].label_path("train")).iterdir():
+        pixels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        write_bytes(tmp_path / "labels" / file.name, encode_png(np.full_like(pixels, 255 if pixels.ndim == 2 else 0)))
+    line = refused(task, tmp_path / "labels", f"train_dataloader.dataset.data_prefix.img={tmp_path / 'no_images'}")
+    assert line == f"error: {tmp_path / 'labels'}: no image has a label of the classes; training needs labelled images"
+
+
+@pytest.mark.parametrize("task", ["ins_seg", "pan_seg"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_labels_without_a_pixel_are_named(
+    refused: Refuse, data_root: Path, tmp_path: Path, task: str, workers: int
+) -> None:
+    """Only reading them tells that nothing is there, image after image."""
+    frames = run_lengths(data_root, task)
+    nothing = {"counts": encode(np.zeros((180, 320), bool)).counts, "size": [180, 320]}
+    for frame in frames:
+        for label in frame["labels"]:
+            label["rle"] = nothing
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(frames))
+    line = refused(task, path, workers=workers)
+    assert line.startswith(f"error: {path}: of very many images drawn none has anything to learn from; ")
+
+
+def test_objects_with_another_id_in_each_frame_make_no_pairs(refused: Refuse, data_root: Path, tmp_path: Path) -> None:
+    for file in (data_root / TASKS["mot"].label_path("train")).glob("*.json"):
+        frames = json.loads(file.read_bytes())
+        for frame in frames:
+            for label in frame["labels"]:
+                label["id"] = f"{frame['name']} {label['id']}"
+        write_bytes(tmp_path / "labels" / file.name, json.dumps(frames).encode())
+    line = refused("mot", tmp_path / "labels")
+    assert line.startswith(f"error: {tmp_path / 'labels'}: no two frames at most 3 apart share a track; ")

@@ -131,7 +131,11 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
         return records
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Drop images that ``filter_cfg`` excludes: without any label, or with a side below ``min_size`` pixels."""
+        """Drop images that ``filter_cfg`` excludes: without any label, or with a side below ``min_size`` pixels.
+
+        Of bitmasks, which tell only when they are opened, all are kept if any has a label: the pipeline passes over
+        the others.
+        """
         if self.test_mode or not self.filter_cfg:
             return list(self.data_list)
         min_size = self.filter_cfg.get("min_size", 0)
@@ -141,9 +145,15 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
             if min(record["width"], record["height"]) >= min_size
             and (record["is_labelled"] is not False or not record["skip_empty"])
         ]
-        if not kept:
+        if not any(record["is_labelled"] or not record["skip_empty"] or _holds_segments(record) for record in kept):
             raise nothing_labelled(self._metainfo["ann_file"])
         return kept
+
+
+def _holds_segments(record: dict[str, Any]) -> bool:
+    """Tell whether a bitmask has a segment of a category."""
+    bitmask = read_bitmask(Path(record["segments_path"]))
+    return bool(((bitmask.ids > 0) & (bitmask.category > 0)).any())
 
 
 def _list_images(

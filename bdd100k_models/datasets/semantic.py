@@ -31,8 +31,8 @@ class _SemanticDataset(ClassNamingDataset):
 
     Raises:
         MissingFileError: There are no labels.
-        LabelError: They hold no images; or to train with, JSON has no label of the classes, or one of an unknown
-            category.
+        LabelError: They hold no images; or to train with, they have no label of the classes, or JSON has one of an
+            unknown category.
     """
 
     task: Task
@@ -48,11 +48,14 @@ class _SemanticDataset(ClassNamingDataset):
         # the metric reads the same file again
         self._metainfo |= {"ann_file": str(labels), "image_dir": str(folder)}
         if not holds_json(labels):
-            items = images_of_labels(labels, folder).items
-            return [
+            records = [
                 {"img_path": str(item.path), "seg_map_path": str(labels / Path(item.name).with_suffix(".png"))}
-                for item in items
+                for item in images_of_labels(labels, folder).items
             ]
+            # commonly the first mask tells
+            if not self.test_mode and not any(_holds_classes(Path(record["seg_map_path"])) for record in records):
+                raise nothing_labelled(str(labels))
+            return records
         frames = load_frames(labels)
         if not frames:
             raise LabelError(f"{labels}: holds no frames; check that it is the label file of the split")
@@ -67,6 +70,11 @@ class _SemanticDataset(ClassNamingDataset):
         names = self._metainfo["classes"]
         counted = [_of_classes(frame, self.task, names, f"{labels}: frame {frame.name}") for frame in frames]
         return any(counted)
+
+
+def _holds_classes(mask: Path) -> bool:
+    """Tell whether any pixel of a mask is of a class."""
+    return bool((read_mask(mask) != NO_CLASS).any())
 
 
 @DATASETS.register_module()

@@ -286,7 +286,8 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
     Raises:
         ConfigError: ``frame_range`` is less than 1.
         MissingFileError: There are no labels.
-        LabelError: See :func:`read_videos`; or no frame has an object, or some objects have masks and others none.
+        LabelError: See :func:`read_videos`; or no frame has an object, or no pair shares a track and
+            ``keep_unmatched`` is not set, or some objects have masks and others none.
     """
 
     def __init__(
@@ -322,6 +323,12 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         self._keys = np.array([index for index, record in enumerate(records) if _tracks(record)], dtype=np.int64)
         if not len(self._keys):
             raise LabelError(f"{self.ann_file}: no frame has an object of the classes; training needs labelled frames")
+        if not self.keep_unmatched and not any(_share_track(video, self.frame_range) for video in videos):
+            raise LabelError(
+                f"{self.ann_file}: no two frames at most {self.frame_range} apart share a track; an object needs the "
+                "same id in all frames of its video"
+            )
+        self._metainfo["ann_file"] = str(self.ann_file)
         return records
 
     def _get_unserialized_subset(self, indices: Sequence[int] | int) -> list[Record]:
@@ -376,6 +383,14 @@ def _check_masks(records: Iterable[Record]) -> None:
                 f"{record['img_path']}: its labels do not have masks as those before do, or the other way round; take "
                 "bitmasks or run lengths of all"
             )
+
+
+def _share_track(video: Sequence[Record], frame_range: int) -> bool:
+    """Tell whether any frame of a video and a partner of it share a track; the partner of a single image is itself."""
+    tracks = [_tracks(record) for record in video]
+    if len(tracks) == 1:
+        return bool(tracks[0])
+    return any(here & there for place, here in enumerate(tracks) for there in tracks[place + 1 :][:frame_range])
 
 
 def _tracks(record: Record) -> set[int]:
