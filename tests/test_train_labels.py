@@ -10,20 +10,28 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from mmengine.registry import DATASETS
 
 import mask_models
 import semantic_model
 from bdd100k_models.datasets.synth import generate, generate_videos
+from bdd100k_models.engine.config import load_config
+from bdd100k_models.errors import MissingFileError
 from bdd100k_models.formats.bitmask import encode_png
 from bdd100k_models.formats.files import write_bytes
 from bdd100k_models.formats.rle import encode
+from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import TASKS
+from conftest import ROOT
 from train_model import train
 
 Refuse = Callable[..., str]
 
 #: Tasks whose labels are run lengths, or a picture each image.
 MASKED = ("ins_seg", "pan_seg", "sem_seg", "drivable")
+
+#: Recipes of the trackers, which mix in single images.
+VIDEO_RECIPES = [path for task in ("mot", "mots") for path in sorted((ROOT / task / "configs" / task).glob("*.py"))]
 
 each_masked_task = pytest.mark.parametrize("task", MASKED)
 
@@ -140,3 +148,27 @@ def test_objects_with_another_id_in_each_frame_make_no_pairs(refused: Refuse, da
         write_bytes(tmp_path / "labels" / file.name, json.dumps(frames).encode())
     line = refused("mot", tmp_path / "labels")
     assert line.startswith(f"error: {tmp_path / 'labels'}: no two frames at most 3 apart share a track; ")
+
+
+@pytest.fixture(scope="module")
+def videos_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("videos")
+    generate_videos(root, {"train": 1}, frames=2, seed=5, size=(320, 180), nproc=1, force=True)
+    return root
+
+
+@pytest.mark.parametrize("path", VIDEO_RECIPES, ids=lambda path: path.stem)
+def test_videos_suffice_with_the_option_that_the_error_names(videos_alone: Path, path: Path) -> None:
+    def build(overrides: dict[str, None] | None = None) -> Any:
+        config = load_config(path, overrides)
+        enter_scope(config.default_scope)
+        dataset = config.train_dataloader.dataset
+        dataset.get("dataset", dataset).data_root = str(videos_alone)
+        return DATASETS.build(dataset)
+
+    mixes = "dataset" in load_config(path).train_dataloader.dataset
+    option = f"train_dataloader.dataset{'.dataset' if mixes else ''}.still"
+    with pytest.raises(MissingFileError, match=rf"no such labels.* {option}=None") as caught:
+        build()
+    assert "\n" not in str(caught.value)
+    assert len(build({option: None})) == 2

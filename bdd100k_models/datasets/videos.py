@@ -19,7 +19,7 @@ from bdd100k_models.datasets.detection import instances_of_frame
 from bdd100k_models.datasets.images import find_labels_in_any_form
 from bdd100k_models.datasets.segments import check_size
 from bdd100k_models.datasets.video_images import bitmasks_in, frame_index_of, frames_by_video, frames_in
-from bdd100k_models.errors import ConfigError, LabelError
+from bdd100k_models.errors import ConfigError, LabelError, MissingFileError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.folders import files_in, holds_folders
@@ -94,7 +94,7 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     label_of = {name: index for index, name in enumerate(classes)}
     elsewhere = set(TASKS["det"].categories).difference(TASKS["mot"].categories, label_of)
     videos = []
-    bitmasks = _has_bitmasks(labels)
+    bitmasks = is_dir(labels) and bool(files_in(labels, ".png"))
     source = _bitmask_frames(files_in(labels, ".png"), tuple(label_of)) if bitmasks else load_any_frames(labels)
     for count, frame in enumerate(source):
         named = [(label, canonical_category(label.category, label_of)[0]) for label in frame.labels or ()]
@@ -104,10 +104,6 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
         record |= {"img_id": count, "video_id": count, "frame_id": 0, "video_length": 1, "frame_index": 0}
         videos.append([record])
     return videos
-
-
-def _has_bitmasks(labels: Path) -> bool:
-    return is_dir(labels) and bool(files_in(labels, ".png"))
 
 
 def _bitmask_videos(labels: Path, classes: Sequence[str]) -> Iterator[Frame]:
@@ -277,7 +273,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
     Args:
         task: ``mot`` or ``mots``: whose classes.
         frame_range: How far away in frames a partner may be.
-        still: ``ann_file`` and ``data_prefix`` of single images to mix in.
+        still: ``ann_file`` and ``data_prefix`` of single images to mix in; None for none.
         keep_unmatched: Also give pairs that share no track; otherwise another key is drawn instead.
         min_area: Boxes with fewer square pixels are left out.
         metainfo: Other ``classes``.
@@ -313,10 +309,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         """Read the frames of all videos, one after the other, and then the single images."""
         classes = self._metainfo["classes"]
         videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), classes, self.min_area)
-        if self.still is not None:
-            root = Path(self.data_root or "")
-            labels = find_labels_in_any_form(get_task(_STILLS[self.task]), root / self.still["ann_file"], root)
-            videos += read_stills(labels, root / self.still["data_prefix"]["img"], classes, self.min_area)
+        videos += self._read_stills()
         records = [record for video in videos for record in video]
         if self.task == "mots":
             _check_masks(records)
@@ -330,6 +323,20 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
             )
         self._metainfo["ann_file"] = str(self.ann_file)
         return records
+
+    def _read_stills(self) -> list[list[Record]]:
+        if self.still is None:
+            return []
+        root = Path(self.data_root or "")
+        try:
+            labels = find_labels_in_any_form(get_task(_STILLS[self.task]), root / self.still["ann_file"], root)
+        except MissingFileError as error:
+            raise MissingFileError(
+                f"{error}; to train without single images, set train_dataloader.dataset.still=None by "
+                "--cfg-options (in recipes that mix images train_dataloader.dataset.dataset.still=None)"
+            ) from None
+        folder = root / self.still["data_prefix"]["img"]
+        return read_stills(labels, folder, self._metainfo["classes"], self.min_area)
 
     def _get_unserialized_subset(self, indices: Sequence[int] | int) -> list[Record]:
         """Keep the key frames that mmengine's ``indices`` name; their partners may be any frames."""
