@@ -278,9 +278,8 @@ def test_broken_labels_are_named(tmp_path: Path, frame: dict[str, Any], message:
     text = json.dumps([{"name": "a.jpg"} | frame]).replace('"RLE"', json.dumps(_coco_rle(np.ones(SIZE, bool))))
     path = tmp_path / "broken.json"
     path.write_text(text)
-    dataset = make_dataset(tmp_path, "ins_seg", path)
     with pytest.raises(LabelError, match=message) as caught:
-        dataset[0]
+        make_dataset(tmp_path, "ins_seg", path)[0]
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 

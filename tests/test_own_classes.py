@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mmengine.registry import DATASETS
 
 import bdd100k_models.registry  # noqa: F401
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.synth import generate, generate_videos
-from bdd100k_models.errors import ConfigError, LabelError
+from bdd100k_models.engine.checkpoint import fill, load_weights
+from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.model import build_model
+from bdd100k_models.engine.weightless import build_weightless
+from bdd100k_models.errors import CheckpointError, ConfigError, LabelError
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import TAGS, TASKS
+from bdd100k_models.zoo.records import config_files
 
 #: Of each task: its data set, the step that reads the labels, and labels that name their categories.
 READ: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
@@ -144,7 +150,7 @@ def test_labels_of_pixels_that_nothing_is_learned_from(data_root: Path, tmp_path
         frames = json.loads((data_root / READ[task][2]).read_bytes())
         frames = frames if isinstance(frames, list) else frames["frames"]
         path.write_text(json.dumps([{**frame, "labels": None} for frame in frames]))
-        with pytest.raises(LabelError, match=r"no image has a label; training needs"):
+        with pytest.raises(LabelError, match=r"no image has a label of the classes; training needs"):
             read(data_root, task, path)
         frames[0]["labels"][0]["category"] = "tram"
         path.write_text(json.dumps(frames))
@@ -161,3 +167,59 @@ def test_labels_of_pixels_that_nothing_is_learned_from(data_root: Path, tmp_path
     (tmp_path / "less.json").write_text(json.dumps(frames))
     less = np.array(read(data_root, "sem_seg", tmp_path / "less.json"))
     assert ((known == less) | (np.isin(known, (0, 2)) & (less == 255))).all() and (known != less).any()
+
+
+# ---------------------------------------------------------------------------------------------- published weights
+
+
+def model_config(task: str, name: str, more: int = 0) -> Any:
+    """Return a published config whose model has ``more`` classes, and fetches nothing."""
+    config = load_config(config_files(task)[name])
+    _add_classes(config.model, more)
+    return config
+
+
+def _add_classes(node: Any, more: int) -> None:
+    if isinstance(node, dict):
+        if isinstance(node.get("num_classes"), int) and node["num_classes"] > 0:
+            node["num_classes"] += more
+        for value in node.values():
+            _add_classes(value, more)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _add_classes(value, more)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "anew"),
+    [
+        ("tagging", "dla34_5x_224x224_weather_tag_bdd100k", ("backbone.fc.",)),
+        ("sem_seg", "pointrend_r50_512x1024_40k_sem_seg_bdd100k", ("decode_head.0.conv_seg.", "decode_head.1.fc")),
+    ],
+)
+def test_weights_of_other_classes_lend_all_but_the_layers_that_count_classes(
+    tmp_path: Path, task: str, name: str, anew: tuple[str, ...]
+) -> None:
+    torch.manual_seed(0)
+    torch.save({"state_dict": build_model(model_config(task, name)).state_dict()}, tmp_path / "published.pth")
+    model = build_model(model_config(task, name, more=1))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match="weights for another number of classes: "):
+        load_weights(model, tmp_path / "published.pth")
+    load_weights(model, tmp_path / "published.pth", new_heads=True)
+    published = torch.load(tmp_path / "published.pth", weights_only=True)["state_dict"]
+    kept = {key for key, value in model.state_dict().items() if not torch.equal(value, published[key])}
+    assert kept and all(key.startswith(anew) and torch.equal(model.state_dict()[key], before[key]) for key in kept)
+
+
+@pytest.mark.parametrize("task", READ)
+def test_every_model_begins_with_weights_of_other_classes(task: str) -> None:
+    """What depends on the number of classes is known of each architecture, so that none is called another model."""
+    seen = set()
+    for name in config_files(task):
+        config = model_config(task, name)
+        if (text := repr(config.model)) in seen:
+            continue
+        seen.add(text)
+        model = build_weightless(model_config(task, name, more=1))
+        fill(model, build_weightless(config).state_dict(), {}, Path(name), new_heads=True)

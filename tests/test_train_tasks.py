@@ -15,8 +15,10 @@ import pcan_model
 import pose_model
 import qdtrack_model
 import semantic_model
+from bdd100k_models.cli import main
 from bdd100k_models.datasets.synth import generate, generate_videos
 from bdd100k_models.tasks import TASKS
+from conftest import ROOT
 from det_model import MODEL
 from train_model import losses, train
 
@@ -83,3 +85,27 @@ def test_a_task_trains_and_is_scored(task: str, data_root: Path, tmp_path: Path)
     (scalars,) = work.glob("*/vis_data/scalars.json")
     scores = [json.loads(line) for line in scalars.read_text().splitlines()]
     assert any(f"bdd100k/{TASKS[task].metric}" in line for line in scores)
+
+
+#: Of boxes, pixels and whole images, each of which a library trains: weights that find something, and a short run.
+SCORED = {
+    "det": ("atss_mini_det_synthetic", "train_cfg.max_epochs=1"),
+    "sem_seg": ("fpn_mini_sem_seg_synthetic", "train_cfg.max_iters=1"),
+    "tagging": ("resnet18_mini_weather_synthetic", "train_cfg.max_epochs=1"),
+}
+
+
+@pytest.mark.parametrize("task", SCORED)
+def test_the_best_checkpoint_is_worth_what_the_test_command_says(task: str, data_root: Path, tmp_path: Path) -> None:
+    name, length = SCORED[task]
+    work, out = tmp_path / "work", tmp_path / "out"
+    words = ("--checkpoint", str(ROOT / task / "weights" / f"{name}.pth"), "--no-tensorboard", "--cfg-options", *_ALONE)
+    assert train(task, name, data_root, work, *words, length, "train_cfg.val_interval=1") == 0
+    record = json.loads((work / "run.json").read_bytes())
+    command = ["test", task, name, "--checkpoint", str(work / record["best"]), "--data-root", str(data_root)]
+    status = main([*command, "--format-dir", str(out), "--eval", "--device", "cpu", "--workers", "0"])
+    assert status == 1  # the images have another size than the data set's, which is said
+    (scored,) = out.glob("eval_*.json")
+    average = json.loads(scored.read_bytes())[TASKS[task].metric.removeprefix("m")][-1]  # mIoU is the mean of IoU
+    score = average.get("OVERALL", average.get("AVERAGE"))
+    assert score > 5 and record["best_score"] == pytest.approx(score, abs=0.05)  # printed with one decimal

@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from bdd100k_models.cli import main
 from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.sampling import set_generators
 
 #: By how much sides of images are reduced: the data set's 1280x720 pixels become 160x90.
 REDUCTION = 8
@@ -26,14 +27,14 @@ class Step:
     Attributes:
         loss: The sum of all losses.
         trained: How many parameters have a gradient.
-        moved: Of how many of them it is not zero everywhere.
+        still: Names of those whose gradient is zero everywhere.
         without: Names of trainable parameters that have none.
         broken: Names of parameters whose gradient is not finite.
     """
 
     loss: float
     trained: int
-    moved: int
+    still: list[str]
     without: list[str]
     broken: list[str]
 
@@ -99,6 +100,22 @@ def _forget_weights(node: Any) -> None:
             _forget_weights(value)
 
 
+def _open_branches(model: torch.nn.Module) -> None:
+    """Let every branch of a model have its part in the first step.
+
+    Weights that begin as zero, such as the last ones of residual branches, get small values, since nothing would reach
+    what lies before them; and no branch is left out at random.
+    """
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            # a bias of zero lets everything through
+            if not name.endswith("bias") and not bool(parameter.any()):
+                parameter.normal_(0, 0.02)
+    for module in model.modules():
+        if hasattr(module, "drop_prob"):
+            module.drop_prob = 0.0
+
+
 def one_step(path: Path, data_root: Path, images: int = 2) -> Step:
     """Prepare images as a config says, and run its model forward and backward on them once."""
     import bdd100k_models.registry as registry
@@ -109,13 +126,14 @@ def one_step(path: Path, data_root: Path, images: int = 2) -> Step:
 
     config = shrink(load_config(path), data_root)
     registry.enter_scope(config.get("default_scope"))
-    torch.manual_seed(0)
+    set_generators(0)  # of the pipelines too
     dataset = DATASETS.build(config.train_dataloader.dataset)
     dataset.full_init()
     collate = FUNCTIONS.get(config.train_dataloader.get("collate_fn", {"type": "pseudo_collate"})["type"])
     batch = collate([dataset[index] for index in range(images)])
     model = MODELS.build(config.model)
     model.init_weights()
+    _open_branches(model)
     model.train()
     losses = model(**model.data_preprocessor(batch, True), mode="loss")
     total, _ = model.parse_losses(losses)
@@ -125,7 +143,7 @@ def one_step(path: Path, data_root: Path, images: int = 2) -> Step:
     return Step(
         float(total.detach()),
         len(gradients),
-        sum(bool(gradient.any()) for gradient in gradients.values()),
+        sorted(name for name, gradient in gradients.items() if not bool(gradient.any())),
         sorted(trainable.keys() - gradients.keys()),
         [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())],
     )

@@ -15,6 +15,11 @@ def unknown_category(place: str, label_id: object, name: str | None, classes: Co
     return LabelError(f"{place}, label {label_id}: unknown category {name!r}; the classes are {', '.join(classes)}")
 
 
+def nothing_labelled(labels: str) -> LabelError:
+    """Return the error of labels to train with, a file or a folder, none of which is of a class."""
+    return LabelError(f"{labels}: no image has a label of the classes; training needs labelled images")
+
+
 def canonical_category(name: str | None, classes: Collection[str] = ()) -> tuple[str | None, bool]:
     """Map a label's category to the task's own name.
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from mmdet.datasets.base_det_dataset import BaseDetDataset
 
-from bdd100k_models.datasets.categories import canonical_category, unknown_category
+from bdd100k_models.datasets.categories import canonical_category, nothing_labelled, unknown_category
 from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
 from bdd100k_models.errors import LabelError
 from bdd100k_models.formats import rle
@@ -89,7 +89,8 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
 
     Raises:
         MissingFileError: There are no labels.
-        LabelError: They hold no images, or break their format.
+        LabelError: They hold no images, or break their format; or labels in JSON to be trained with have a category
+            that is unknown.
     """
 
     task: Task
@@ -108,6 +109,8 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
         # the metric reads the same labels again
         self._metainfo |= {"ann_file": str(labels), "image_dir": str(folder)}
         skip_empty = not self.test_mode and bool((self.filter_cfg or {}).get("filter_empty_gt", False))
+        # labels to validate with are read by the evaluation, which knows more names
+        classes = None if self.test_mode else tuple(self._metainfo["classes"])
         records = [
             {
                 "img_path": str(folder / name),
@@ -119,14 +122,20 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
                 "is_labelled": is_labelled,
                 "skip_empty": skip_empty,
             }
-            for number, (name, size, path, text, is_labelled) in enumerate(_list_images(labels, folder))
+            for number, (name, size, path, text, is_labelled) in enumerate(
+                _list_images(labels, folder, self.task, classes)
+            )
         ]
         if not records:
             raise LabelError(f"{labels}: holds no frames; check that these are the labels of the split")
         return records
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Drop images that ``filter_cfg`` excludes: without any label, or with a side below ``min_size`` pixels."""
+        """Drop images that ``filter_cfg`` excludes: without any label, or with a side below ``min_size`` pixels.
+
+        Of bitmasks, which tell only when they are opened, all are kept if any has a label: the pipeline passes over
+        the others.
+        """
         if self.test_mode or not self.filter_cfg:
             return list(self.data_list)
         min_size = self.filter_cfg.get("min_size", 0)
@@ -136,23 +145,38 @@ class SegmentDataset(BaseDetDataset):  # type: ignore[misc]
             if min(record["width"], record["height"]) >= min_size
             and (record["is_labelled"] is not False or not record["skip_empty"])
         ]
-        if not kept:
-            raise LabelError(f"{self.ann_file}: no image has a label of the classes; training needs labelled images")
+        if not any(record["is_labelled"] or not record["skip_empty"] or _holds_segments(record) for record in kept):
+            raise nothing_labelled(self._metainfo["ann_file"])
         return kept
 
 
-def _list_images(labels: Path, folder: Path) -> Iterator[tuple[str, tuple[int, int], Path, bytes | None, bool | None]]:
-    """Yield name, size, label file, labels as text, and whether there are any, of each image."""
+def _holds_segments(record: dict[str, Any]) -> bool:
+    """Tell whether a bitmask has a segment of a category."""
+    bitmask = read_bitmask(Path(record["segments_path"]))
+    return bool(((bitmask.ids > 0) & (bitmask.category > 0)).any())
+
+
+def _list_images(
+    labels: Path, folder: Path, task: Task, classes: Sequence[str] | None
+) -> Iterator[tuple[str, tuple[int, int], Path, bytes | None, bool | None]]:
+    """Yield name, size, label file, labels as text, and whether there are any, of each image.
+
+    With ``classes``, only labels of these count, and others in JSON are refused, before any image is read.
+    """
     if not holds_json(labels):
         for item in images_of_labels(labels, folder).items:
             yield item.name, IMAGE_SIZE, labels / Path(item.name).with_suffix(".png"), None, None
         return
     for file, frame in _frames(labels):
         size = (frame.size.height, frame.size.width) if frame.size else IMAGE_SIZE
+        where = f"{file}: frame {frame.name}"
+        is_labelled = False
         for label in frame.labels or ():
+            counts = classes is None or _category_of(label, task, classes, where)[0] is not None
+            is_labelled = is_labelled or counts
             if label.rle is not None:
                 label.poly2d = msgspec.Raw(b"null")  # many times as large, and says the same
-        yield frame.name, size, Path(file), msgspec.json.encode(frame), bool(frame.labels)
+        yield frame.name, size, Path(file), msgspec.json.encode(frame), is_labelled
 
 
 def _frames(labels: Path) -> Iterator[tuple[str, _ListedFrame]]:
@@ -244,7 +268,9 @@ def _segments_of_frame(
     return segments
 
 
-def _category_of(label: _Label, task: Task, classes: Sequence[str], where: str) -> tuple[int | None, bool]:
+def _category_of(
+    label: _Label | _ListedLabel, task: Task, classes: Sequence[str], where: str
+) -> tuple[int | None, bool]:
     """Return the index of a label's category, None for one that does not count, and whether it is ignored."""
     flags = label.attributes
     marked = flags is not None and (is_true(flags.crowd) or is_true(flags.ignored))

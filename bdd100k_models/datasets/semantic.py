@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mmcv.transforms import BaseTransform
 from mmengine.registry import DATASETS, TRANSFORMS
 
-from bdd100k_models.datasets.categories import unknown_category
+from bdd100k_models.datasets.categories import nothing_labelled, unknown_category
 from bdd100k_models.datasets.class_names import ClassNamingDataset
 from bdd100k_models.datasets.images import find_labels_in_any_form, images_of_labels
 from bdd100k_models.errors import LabelError
@@ -31,7 +31,8 @@ class _SemanticDataset(ClassNamingDataset):
 
     Raises:
         MissingFileError: There are no labels.
-        LabelError: They hold no images, or for training no label.
+        LabelError: They hold no images; or to train with, they have no label of the classes, or JSON has one of an
+            unknown category.
     """
 
     task: Task
@@ -47,19 +48,33 @@ class _SemanticDataset(ClassNamingDataset):
         # the metric reads the same file again
         self._metainfo |= {"ann_file": str(labels), "image_dir": str(folder)}
         if not holds_json(labels):
-            items = images_of_labels(labels, folder).items
-            return [
+            records = [
                 {"img_path": str(item.path), "seg_map_path": str(labels / Path(item.name).with_suffix(".png"))}
-                for item in items
+                for item in images_of_labels(labels, folder).items
             ]
+            # commonly the first mask tells
+            if not self.test_mode and not any(_holds_classes(Path(record["seg_map_path"])) for record in records):
+                raise nothing_labelled(str(labels))
+            return records
         frames = load_frames(labels)
         if not frames:
             raise LabelError(f"{labels}: holds no frames; check that it is the label file of the split")
-        if not self.test_mode and not any(frame.labels for frame in frames):
-            raise LabelError(f"{labels}: no image has a label; training needs labelled images")
+        if not self.test_mode and not self._is_labelled(frames, labels):
+            raise nothing_labelled(str(labels))
         return [
             {"img_path": str(folder / frame.name), "seg_labels": frame, "seg_map_path": str(labels)} for frame in frames
         ]
+
+    def _is_labelled(self, frames: Sequence[Frame], labels: Path) -> bool:
+        """Tell whether any label is of a class; refuse unknown categories before any image is read."""
+        names = self._metainfo["classes"]
+        counted = [_of_classes(frame, self.task, names, f"{labels}: frame {frame.name}") for frame in frames]
+        return any(counted)
+
+
+def _holds_classes(mask: Path) -> bool:
+    """Tell whether any pixel of a mask is of a class."""
+    return bool((read_mask(mask) != NO_CLASS).any())
 
 
 @DATASETS.register_module()
@@ -145,10 +160,15 @@ def paint_frame(
             f"{place}: size is {frame.size.height}x{frame.size.width} (height x width), but the image has "
             f"{size[0]}x{size[1]}; take the labels of this image"
         )
-    labels = [label for label in frame.labels or () if _counts(label, task, names, place)]
+    labels = _of_classes(frame, task, names, place)
     outside = names.index("background") if "background" in names else NO_CLASS
     classes = np.array([outside, *(names.index(str(label.category)) for label in labels)], np.uint8)
     return np.take(classes, paint_regions([(label.rle, label.poly2d) for label in labels], size, place))
+
+
+def _of_classes(frame: Frame, task: Task, names: Sequence[str], place: str) -> list[Label]:
+    """Return the labels of a frame that are of a class; refuse those that are of none although they should be."""
+    return [label for label in frame.labels or () if _counts(label, task, names, place)]
 
 
 def _counts(label: Label, task: Task, names: Sequence[str], place: str) -> bool:

@@ -19,7 +19,7 @@ from bdd100k_models.datasets.detection import instances_of_frame
 from bdd100k_models.datasets.images import find_labels_in_any_form
 from bdd100k_models.datasets.segments import check_size
 from bdd100k_models.datasets.video_images import bitmasks_in, frame_index_of, frames_by_video, frames_in
-from bdd100k_models.errors import ConfigError, LabelError
+from bdd100k_models.errors import ConfigError, LabelError, MissingFileError
 from bdd100k_models.formats.bitmask import CROWD, IGNORED, read_bitmask
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.folders import files_in, holds_folders
@@ -94,7 +94,7 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
     label_of = {name: index for index, name in enumerate(classes)}
     elsewhere = set(TASKS["det"].categories).difference(TASKS["mot"].categories, label_of)
     videos = []
-    bitmasks = _has_bitmasks(labels)
+    bitmasks = is_dir(labels) and bool(files_in(labels, ".png"))
     source = _bitmask_frames(files_in(labels, ".png"), tuple(label_of)) if bitmasks else load_any_frames(labels)
     for count, frame in enumerate(source):
         named = [(label, canonical_category(label.category, label_of)[0]) for label in frame.labels or ()]
@@ -104,10 +104,6 @@ def read_stills(labels: Path, image_dir: Path, classes: Iterable[str], min_area:
         record |= {"img_id": count, "video_id": count, "frame_id": 0, "video_length": 1, "frame_index": 0}
         videos.append([record])
     return videos
-
-
-def _has_bitmasks(labels: Path) -> bool:
-    return is_dir(labels) and bool(files_in(labels, ".png"))
 
 
 def _bitmask_videos(labels: Path, classes: Sequence[str]) -> Iterator[Frame]:
@@ -277,7 +273,7 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
     Args:
         task: ``mot`` or ``mots``: whose classes.
         frame_range: How far away in frames a partner may be.
-        still: ``ann_file`` and ``data_prefix`` of single images to mix in.
+        still: ``ann_file`` and ``data_prefix`` of single images to mix in; None for none.
         keep_unmatched: Also give pairs that share no track; otherwise another key is drawn instead.
         min_area: Boxes with fewer square pixels are left out.
         metainfo: Other ``classes``.
@@ -286,7 +282,8 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
     Raises:
         ConfigError: ``frame_range`` is less than 1.
         MissingFileError: There are no labels.
-        LabelError: See :func:`read_videos`; or no frame has an object, or some objects have masks and others none.
+        LabelError: See :func:`read_videos`; or no frame has an object, or no pair shares a track and
+            ``keep_unmatched`` is not set, or some objects have masks and others none.
     """
 
     def __init__(
@@ -312,17 +309,34 @@ class BDD100KTrackPairs(_LabelsInAnyForm):
         """Read the frames of all videos, one after the other, and then the single images."""
         classes = self._metainfo["classes"]
         videos = read_videos(Path(self.ann_file), Path(self.data_prefix["img"]), classes, self.min_area)
-        if self.still is not None:
-            root = Path(self.data_root or "")
-            labels = find_labels_in_any_form(get_task(_STILLS[self.task]), root / self.still["ann_file"], root)
-            videos += read_stills(labels, root / self.still["data_prefix"]["img"], classes, self.min_area)
+        videos += self._read_stills()
         records = [record for video in videos for record in video]
         if self.task == "mots":
             _check_masks(records)
         self._keys = np.array([index for index, record in enumerate(records) if _tracks(record)], dtype=np.int64)
         if not len(self._keys):
             raise LabelError(f"{self.ann_file}: no frame has an object of the classes; training needs labelled frames")
+        if not self.keep_unmatched and not any(_share_track(video, self.frame_range) for video in videos):
+            raise LabelError(
+                f"{self.ann_file}: no two frames at most {self.frame_range} apart share a track; an object needs the "
+                "same id in all frames of its video"
+            )
+        self._metainfo["ann_file"] = str(self.ann_file)
         return records
+
+    def _read_stills(self) -> list[list[Record]]:
+        if self.still is None:
+            return []
+        root = Path(self.data_root or "")
+        try:
+            labels = find_labels_in_any_form(get_task(_STILLS[self.task]), root / self.still["ann_file"], root)
+        except MissingFileError as error:
+            raise MissingFileError(
+                f"{error}; to train without single images, set train_dataloader.dataset.still=None by "
+                "--cfg-options (in recipes that mix images train_dataloader.dataset.dataset.still=None)"
+            ) from None
+        folder = root / self.still["data_prefix"]["img"]
+        return read_stills(labels, folder, self._metainfo["classes"], self.min_area)
 
     def _get_unserialized_subset(self, indices: Sequence[int] | int) -> list[Record]:
         """Keep the key frames that mmengine's ``indices`` name; their partners may be any frames."""
@@ -376,6 +390,14 @@ def _check_masks(records: Iterable[Record]) -> None:
                 f"{record['img_path']}: its labels do not have masks as those before do, or the other way round; take "
                 "bitmasks or run lengths of all"
             )
+
+
+def _share_track(video: Sequence[Record], frame_range: int) -> bool:
+    """Tell whether any frame of a video and a partner of it share a track; the partner of a single image is itself."""
+    tracks = [_tracks(record) for record in video]
+    if len(tracks) == 1:
+        return bool(tracks[0])
+    return any(here & there for place, here in enumerate(tracks) for there in tracks[place + 1 :][:frame_range])
 
 
 def _tracks(record: Record) -> set[int]:

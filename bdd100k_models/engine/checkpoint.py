@@ -30,6 +30,13 @@ MAY_BE_UNEXPECTED: Mapping[str, str] = {
 #: How keys began when the weights were published, and how the libraries' models name them now.
 RENAMED: Mapping[str, str] = {"keypoint_head.": "head."}
 
+#: Parameters whose shape follows from the number of classes.
+_OF_CLASSES = (
+    r"cls|reg|class|conv_seg|fc_bbox|conv_logits|head\.fc\.",
+    r"^backbone\.fc\.",  # DLA classifies in its backbone
+    r"^decode_head\.\d+\.(fc_seg|fcs\.\d+)\.",  # PointRend hands the coarse scores to each of its layers
+)
+
 
 def current_key(key: str) -> str:
     """Return what a published model's parameter is called now."""
@@ -157,8 +164,8 @@ def _not_listed(keys: list[str], listed: Mapping[str, str]) -> list[str]:
 
 
 def _only_heads(names: list[str]) -> bool:
-    """Tell whether all of these parameters are of layers that have an output a class."""
-    return all(re.search(r"(cls|reg|class|conv_seg|fc_bbox|conv_logits|head\.fc\.)", name) for name in names)
+    """Tell whether all of these parameters are of layers that have an output, or an input, a class."""
+    return all(any(re.search(pattern, name) for pattern in _OF_CLASSES) for name in names)
 
 
 def _explain_shapes(

@@ -17,6 +17,8 @@ from mmengine.dist import get_world_size
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
+from bdd100k_models.errors import LabelError
+
 
 def set_generators(*entropy: int) -> None:
     """Set the generators of Python, NumPy and PyTorch (of all devices) to a state that ``entropy`` determines.
@@ -68,9 +70,23 @@ class SeededDataset(Dataset[Any]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
+        """Prepare a sample.
+
+        Raises:
+            LabelError: Neither the image nor any of many drawn in its place has anything to learn from.
+        """
         if isinstance(index, SampleIndex):
             set_generators(*index.entropy)
-        return self.dataset[int(index)]
+        try:
+            return self.dataset[int(index)]
+        except Exception as error:
+            if type(error) is not Exception or "Cannot find valid image" not in str(error):
+                raise
+        labels = self.metainfo.get("ann_file", "the labels")
+        raise LabelError(
+            f"{labels}: of very many images drawn none has anything to learn from; label objects of the classes, or "
+            "check the sizes in train_dataloader.dataset"
+        )
 
 
 @DATA_SAMPLERS.register_module()
