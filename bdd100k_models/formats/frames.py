@@ -12,7 +12,7 @@ from bdd100k_models.formats.files import atomic_writer
 
 
 @contextlib.contextmanager
-def frame_writer(path: Path, *, bare: bool = False) -> Iterator[Callable[[msgspec.Struct], None]]:
+def frame_writer(path: Path, *, bare: bool = False) -> Iterator[Callable[[msgspec.Struct | msgspec.Raw], None]]:
     """Open a file of frames; it appears when the block ends without an error.
 
     Args:
@@ -21,7 +21,7 @@ def frame_writer(path: Path, *, bare: bool = False) -> Iterator[Callable[[msgspe
             ``scalabel.label.io.save`` writes.
 
     Yields:
-        A function that takes the next frame.
+        A function that takes the next frame, or its JSON.
 
     Raises:
         OutputError: The file cannot be written; an older one is left as it was.
@@ -30,7 +30,7 @@ def frame_writer(path: Path, *, bare: bool = False) -> Iterator[Callable[[msgspe
     count = 0
     with atomic_writer(path) as file:
 
-        def add(frame: msgspec.Struct) -> None:
+        def add(frame: msgspec.Struct | msgspec.Raw) -> None:
             nonlocal count
             file.write(b",\n" if count else b"\n")
             file.write(encoder.encode(frame))

@@ -224,17 +224,26 @@ def _decode_by_pyav(container: Any) -> Iterator[_Decoded]:
         for frame in frames:
             remark = "the frame is damaged; the decoder filled in what is missing" if frame.is_corrupt else None
             decoded = None if frame.dts is None else float(frame.dts * frame.time_base)
-            turns = round(frame.rotation / 90) % 4  # counter-clockwise; phones film with the sensor's rows
-            pixels = np.rot90(frame.to_ndarray(format="bgr24"), turns)
-            yield np.ascontiguousarray(pixels), clock.tell(frame.time, decoded), remark, _aspect(stream, turns)
+            pixels = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
+            yield pixels, clock.tell(frame.time, decoded), remark, _aspect(stream, frame.rotation)
 
 
-def _aspect(stream: Any, turns: int) -> Fraction | None:
-    """Return how many times as wide as high pixels are shown after some quarter turns; None where it is not said."""
+def _upright(pixels: Pixels, rotation: int) -> Pixels:
+    """Turn a frame as its video says, by degrees counter-clockwise; phones film with the sensor's rows."""
+    turns = _quarters(rotation)
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _aspect(stream: Any, rotation: int) -> Fraction | None:
+    """Return how many times as wide as high the pixels of upright frames are shown; None where it is not said."""
     aspect: Fraction | None = stream.sample_aspect_ratio
     if not aspect:
         return None
-    return 1 / aspect if turns % 2 else aspect
+    return 1 / aspect if _quarters(rotation) % 2 else aspect
+
+
+def _quarters(degrees: int) -> int:
+    return round(degrees / 90) % 4
 
 
 def _reason(error: Exception) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import cv2
+import msgspec
 
 from bdd100k_models.datasets.synth.labels import FRAMES, MASKS
 from bdd100k_models.datasets.synth.picture import draw_picture
@@ -32,8 +32,17 @@ _MAX_COUNT = 1_000_000
 _LEAST_A_PROCESS = 10
 
 
-#: The frames of a picture, by label file below the root.
-_Frames: TypeAlias = dict[str, Frame]
+@dataclass(frozen=True)
+class _Written:
+    """What a process says of a picture that it wrote: as text, which costs the main process least.
+
+    Attributes:
+        frames: The JSON of its frame in each label file, by the file's path below the root.
+        labels: How many labels there are in them, by category.
+    """
+
+    frames: dict[str, bytes]
+    labels: Counter[str]
 
 
 @dataclass
@@ -49,11 +58,6 @@ class Summary:
     root: Path
     images: dict[str, int] = field(default_factory=dict)
     labels: Counter[str] = field(default_factory=Counter)
-
-    def add(self, frames: Mapping[str, Frame]) -> None:
-        """Count the labels of a picture's frames, one of each label file."""
-        for frame in frames.values():
-            self.labels.update(label.category or "" for label in frame.labels or [])
 
     def __str__(self) -> str:
         """Return one line with counts and the path."""
@@ -113,10 +117,10 @@ def generate(
                 files = {
                     path: stack.enter_context(frame_writer(root / path, bare=True)) for path in job.label_files(split)
                 }
-                for frames in run(partial(_write_picture, job, split), range(start, start + count)):
-                    for path, frame in frames.items():
-                        files[path](frame)
-                    summary.add(frames)
+                for written in run(partial(_write_picture, job, split), range(start, start + count)):
+                    for path, frame in written.frames.items():
+                        files[path](msgspec.Raw(frame))
+                    summary.labels.update(written.labels)
                     bar.advance()
     return summary
 
@@ -187,15 +191,20 @@ def mapper(nproc: int, at_once: int = 4) -> Iterator[Map]:
         cv2.setNumThreads(threads)
 
 
-def _write_picture(job: _Job, split: str, index: int) -> _Frames:
-    """Draw and write one picture and its masks; return its frame in each label file."""
+def labels_of(frames: Iterable[Frame]) -> Counter[str]:
+    """Return how many labels frames have, by category."""
+    return Counter(label.category or "" for frame in frames for label in frame.labels or ())
+
+
+def _write_picture(job: _Job, split: str, index: int) -> _Written:
+    """Draw and write one picture and its masks; its frames are left to be written."""
     picture = draw_picture(job.seed, split, index, job.size, job.reach)
     name = Path(picture.frame.name)
     done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     assert done
     for folder in job.image_folders(split):
         write_bytes(folder / name, data.tobytes())
-    frames = {}
+    frames: dict[str, Frame] = {}
     for path, task in job.label_files(split).items():
         if task in MASKS:
             png, labels = MASKS[task](picture)
@@ -203,7 +212,8 @@ def _write_picture(job: _Job, split: str, index: int) -> _Frames:
             frames[path] = Frame(picture.frame.name, size=picture.frame.size, labels=labels or None)
         else:
             frames[path] = FRAMES[task](picture)
-    return frames
+    texts = {path: msgspec.json.encode(frame) for path, frame in frames.items()}
+    return _Written(texts, labels_of(frames.values()))
 
 
 def known_tasks(tasks: Collection[str], known: Sequence[str], of: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,15 @@ from pathlib import Path
 
 import cv2
 
-from bdd100k_models.datasets.synth.generate import JPEG_QUALITY, Summary, check_counts, known_tasks, mapper, processes
+from bdd100k_models.datasets.synth.generate import (
+    JPEG_QUALITY,
+    Summary,
+    check_counts,
+    known_tasks,
+    labels_of,
+    mapper,
+    processes,
+)
 from bdd100k_models.datasets.synth.labels import instance_segments
 from bdd100k_models.datasets.synth.video import draw_video, video_name
 from bdd100k_models.errors import InputError
@@ -75,8 +84,7 @@ def generate_videos(
     ):
         for split, count in counts.items():
             for counted in run(partial(_write_video, job, split), range(count)):
-                for frame in counted:
-                    summary.add(frame)
+                summary.labels.update(counted)
                 bar.advance(frames)
     return summary
 
@@ -97,8 +105,8 @@ class _Job:
     reach: float
 
 
-def _write_video(job: _Job, split: str, index: int) -> list[dict[str, Frame]]:
-    """Draw and write one video; return the frames of its box labels, without what need not be counted."""
+def _write_video(job: _Job, split: str, index: int) -> Counter[str]:
+    """Draw and write one video; return how many boxes it has, by category."""
     name = video_name(job.seed, split, index)
     labelled = split != "test"
     by_category = get_task("mots").category_ids
@@ -132,4 +140,4 @@ def _write_video(job: _Job, split: str, index: int) -> list[dict[str, Frame]]:
             with frame_writer(job.root / get_task(task).label_paths(split)[form] / f"{name}.json", bare=True) as add:
                 for frame in frames:
                     add(frame)
-    return [{"boxes": frame} for frame in boxes]
+    return labels_of(boxes)
