@@ -15,6 +15,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from bdd100k_models.engine.checkpoint import load_weights
+from bdd100k_models.engine.grouping import alike
 from bdd100k_models.errors import ConfigError, InputError
 from bdd100k_models.registry import enter_scope
 
@@ -184,11 +185,8 @@ def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False
 
 def _predict_alike(model: nn.Module, batch: Mapping[str, Sequence[Any]], channels_last: bool) -> list[dict[str, Any]]:
     """Run a model on images of one size at a time: padded to the largest, an image would get another mean."""
-    groups: dict[Any, list[int]] = {}
-    for index, image in enumerate(batch["inputs"]):
-        groups.setdefault(tuple(image.shape), []).append(index)
     samples: dict[int, dict[str, Any]] = {}
-    for members in groups.values():
+    for members in alike(tuple(image.shape) for image in batch["inputs"]):
         part = {key: [values[index] for index in members] for key, values in batch.items()}
         samples.update(zip(members, _predict_together(model, part, channels_last), strict=True))
     return [samples[index] for index in range(len(samples))]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from bdd100k_models.engine.grouping import alike
 
 #: Bytes that the resized scores of an image may take; those of larger ones are resized some rows at a time.
 _WHOLE = 1 << 30
@@ -31,7 +33,7 @@ def predict_class_maps(model: nn.Module, batch: Mapping[str, Any], channels_last
     """
     inputs, samples = batch["inputs"], batch["data_samples"]
     maps: list[Tensor | None] = [None] * len(inputs)
-    for members in _alike(inputs, samples):
+    for members in alike(map(_sizes, range(len(inputs)), inputs, samples)):
         if isinstance(inputs[members[0]], Tensor):
             own = [samples[i] for i in members]
             scores = _scores(model, [inputs[i] for i in members], own, channels_last)
@@ -60,14 +62,9 @@ def _align_corners(model: Any) -> bool:
     return bool(model.align_corners)
 
 
-def _alike(inputs: Sequence[Any], samples: Sequence[Any]) -> list[list[int]]:
-    """Group images that can run together: of one size, before and after the pipeline. Several views stay alone."""
-    groups: dict[Any, list[int]] = {}
-    for index, (image, sample) in enumerate(zip(inputs, samples, strict=True)):
-        alone = not isinstance(image, Tensor)
-        key = index if alone else (tuple(image.shape), _size(sample))
-        groups.setdefault(key, []).append(index)
-    return list(groups.values())
+def _sizes(index: int, image: Any, sample: Any) -> Hashable:
+    """Return what is equal for images that can run together: size before and after the pipeline. Views stay alone."""
+    return (tuple(image.shape), _size(sample)) if isinstance(image, Tensor) else index
 
 
 def _scores(model: Any, images: list[Tensor], samples: list[Any], channels_last: bool) -> Tensor:

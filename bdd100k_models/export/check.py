@@ -147,7 +147,7 @@ def merge(parts: Sequence[Agreement]) -> Agreement:
     """Return the agreement over several pictures; what is no number in one is none in all."""
     names = dict.fromkeys(name for part in parts for name in part.worst)
     worst = {name: float(np.max([part.worst.get(name, 0.0) for part in parts])) for name in names}
-    objects, unmatched = (sum(getattr(part, name) for part in parts) for name in ("objects", "unmatched"))
+    objects, unmatched = sum(part.objects for part in parts), sum(part.unmatched for part in parts)
     return Agreement(worst, objects, unmatched, all(part.empty for part in parts))
 
 
@@ -160,11 +160,9 @@ def compare(expected: Result, found: Result) -> Agreement:
     if isinstance(expected, Tags) and isinstance(found, Tags):
         return Agreement({"probabilities": _largest(expected.scores - found.scores)}, 0, 0)
     if isinstance(expected, ClassMap) and isinstance(found, ClassMap):
-        pixels = _differing(expected.classes, found.classes)
-        return Agreement({"pixels": pixels}, 0, 0, _is_flat(expected.classes, found.classes))
+        return _compare_maps(expected.classes, found.classes)
     if isinstance(expected, Panoptic) and isinstance(found, Panoptic):
-        pixels = _differing(expected.segments, _counterparts(expected, found))
-        return Agreement({"pixels": pixels}, 0, 0, _is_flat(expected.segments, found.segments))
+        return _compare_maps(expected.segments, _counterparts(expected, found))
     if isinstance(expected, People) and isinstance(found, People):
         return _compare_people(expected, found)
     if isinstance(expected, Detections) and isinstance(found, Detections):
@@ -221,6 +219,11 @@ def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tu
     return Agreement(worst, objects, unmatched, objects == 0), pairs
 
 
+def _compare_maps(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> Agreement:
+    differing = _differing(expected, found)
+    return Agreement({"pixels": differing}, 0, 0, not differing and bool((expected == expected.flat[0]).all()))
+
+
 def _compare_people(expected: People, found: People) -> Agreement:
     pairs = []
     for place, joints in enumerate(expected.joints[:, :, :2]):
@@ -243,11 +246,6 @@ def _largest(difference: npt.NDArray[np.floating[Any]]) -> float:
 
 def _differing(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     return float((one != other).mean())
-
-
-def _is_flat(*maps: npt.NDArray[Any]) -> bool:
-    """Tell whether all pixels are of one kind in each map."""
-    return all((labels == labels.flat[0]).all() for labels in maps)
 
 
 def _counterparts(expected: Instances | Panoptic, found: Instances | Panoptic) -> npt.NDArray[np.int64]:

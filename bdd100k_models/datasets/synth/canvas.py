@@ -18,8 +18,9 @@ from bdd100k_models.datasets.synth.camera import Points
 
 Colour = tuple[float, float, float]
 
-_SHIFT = 4  # fractional bits of coordinates
-_ONE = 1 << _SHIFT
+#: Fractional bits of coordinates.
+SHIFT = 4
+_ONE = 1 << SHIFT
 _LIMIT = 1 << 13  # pixels; outlines far outside the picture are pulled in to here, or the fixed point would overflow
 _TILE = 16  # pixels
 _GLOW_SCALE = 4  # the layer of light is this much smaller than the picture
@@ -38,7 +39,7 @@ class Extent:
     """
 
     box: tuple[float, float, float, float]
-    pixels: int = 0
+    pixels: int
 
 
 class Canvas:
@@ -101,41 +102,36 @@ class Canvas:
             colour: Red, green, blue, 0 to 255.
             detail: It lies inside the object's outline, so the map of numbers needs no change.
         """
-        self._fill([_fixed_point(points)], colour, detail=detail)
+        self._fill([fixed_point(points)], colour, detail=detail)
         if not detail:
             self._extend(points)
 
-    def fill_all(self, polygons: Sequence[Points] | Points, colour: Colour, *, detail: bool = False) -> None:
-        """Fill polygons that do not overlap; see :meth:`fill`."""
-        if isinstance(polygons, np.ndarray):
-            fixed = list(_fixed_point(polygons))
-        else:
-            fixed = [_fixed_point(polygon) for polygon in polygons]
-        self._fill(fixed, colour, detail=detail)
+    def fill_all(self, polygons: Points, colour: Colour, *, detail: bool = False) -> None:
+        """Fill polygons (K, N, 2) that do not overlap; see :meth:`fill`."""
+        self._fill(list(fixed_point(polygons)), colour, detail=detail)
         if not detail:
-            for points in [polygons.reshape(-1, 2)] if isinstance(polygons, np.ndarray) else polygons:
-                self._extend(points)
+            self._extend(polygons.reshape(-1, 2))
 
     def fill_each(self, polygons: Points, colours: Sequence[Colour], *, detail: bool = False) -> None:
         """Fill polygons (K, N, 2) in their order, each in a colour of its own; see :meth:`fill`."""
-        for fixed, colour in zip(_fixed_point(polygons), colours, strict=True):
+        for fixed, colour in zip(fixed_point(polygons), colours, strict=True):
             self._fill([fixed], colour, detail=detail)
         if not detail and len(polygons):
             self._extend(polygons.reshape(-1, 2))
 
     def _fill(self, fixed: list[NDArray[np.int32]], colour: Colour, *, detail: bool) -> None:
-        cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, SHIFT)
         if detail:
             return
-        cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, SHIFT)
         if self._shines:  # what stands in front hides the light behind
             small = [points // _GLOW_SCALE for points in fixed]
-            cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, SHIFT)
 
     def mark(self, points: Points, number: int | None = None) -> None:
         """Give the pixels of a polygon (N, 2) a number, by default that of the object, without drawing anything."""
         shown = self._number if number is None else number
-        cv2.fillPoly(self.ids, [_fixed_point(points)], shown, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.ids, [fixed_point(points)], shown, cv2.LINE_8, SHIFT)
 
     def _extend(self, points: Points) -> None:
         """Take points (N, 2) as part of the outline of the object; surfaces have none."""
@@ -178,9 +174,9 @@ class Canvas:
     def shine(self, centre: Points, radius: float, colour: Colour, *, squeeze: float = 1.0) -> None:
         """Add light around a point, ``radius`` pixels high; it appears in :meth:`spread_glow`."""
         points = (centre + CIRCLE * (radius * squeeze, radius)) / _GLOW_SCALE
-        fixed = _fixed_point(points)
+        fixed = fixed_point(points)
         self._shines = True
-        cv2.fillPoly(self.glow, [fixed], colour[::-1], cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(self.glow, [fixed], colour[::-1], cv2.LINE_AA, SHIFT)
 
     def spread_glow(self, strength: float) -> None:
         """Blur the layer of light and add it to the picture."""
@@ -221,7 +217,8 @@ def _bars(starts: Points, ends: Points, widths: Points) -> Points:
     return bars
 
 
-def _fixed_point(points: Points) -> NDArray[np.int32]:
+def fixed_point(points: Points) -> NDArray[np.int32]:
+    """Return pixels (..., 2) as OpenCV takes them with a shift of :data:`SHIFT`."""
     near = np.maximum(points, -_LIMIT)
     np.minimum(near, _LIMIT, out=near)
     near *= _ONE

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdd100k_models.datasets.synth.camera import NEAR, Points
-from bdd100k_models.datasets.synth.canvas import Canvas, Colour, stretch
+from bdd100k_models.datasets.synth.canvas import SHIFT, Canvas, Colour, fixed_point, stretch
 from bdd100k_models.datasets.synth.painter import Painter
 from bdd100k_models.datasets.synth.scene import Scene
 from bdd100k_models.datasets.synth.surfaces import number_of
@@ -128,8 +128,7 @@ def _band(painter: Painter, left: float, right: float, colour: Colour, surface: 
     points = camera.project(edge)
     start = int(np.ceil(camera.horizon))
     mask = np.zeros((canvas.height - start, canvas.width), dtype=np.uint8)
-    fixed = np.rint(np.clip(points - (0, start), -8192, 8192) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_8, 4)
+    cv2.fillPoly(mask, [fixed_point(points - (0, start))], 255, cv2.LINE_8, SHIFT)
     cv2.copyTo(_rows(painter, colour), mask, canvas.pixels[start:])
     canvas.mark(points, number_of(surface))
 

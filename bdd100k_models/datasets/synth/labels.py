@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdd100k_models.datasets.synth.camera import NEAR
+from bdd100k_models.datasets.synth.canvas import SHIFT, fixed_point
 from bdd100k_models.datasets.synth.people import pose_labels
 from bdd100k_models.datasets.synth.picture import Picture
 from bdd100k_models.datasets.synth.surfaces import (
@@ -143,9 +144,8 @@ def drivable_runs(picture: Picture) -> Runs:
             continue
         sides = (x - road.lane / 2, x + road.lane / 2)
         outline = [(sides[0], 0.0, z) for z in steps] + [(sides[1], 0.0, z) for z in steps[::-1]]
-        points = camera.project(np.array(outline))
-        fixed = np.rint(np.clip(points, -8192, 8192) * 16).astype(np.int32)
-        cv2.fillPoly(mask, [fixed], direct if x == own else alternative, cv2.LINE_8, 4)
+        fixed = fixed_point(camera.project(np.array(outline)))
+        cv2.fillPoly(mask, [fixed], direct if x == own else alternative, cv2.LINE_8, SHIFT)
     mask[picture.ids != number_of("road")] = background
     return Runs.of(mask)
 

@@ -166,5 +166,6 @@ class Scene:
 
 def pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
     """Return one of the names, each as likely as its weight."""
-    shares = np.cumsum(list(weights.values()))
-    return list(weights)[int(np.searchsorted(shares / shares[-1], rng.random(), side="right"))]
+    names = list(weights)
+    shares = np.array(list(weights.values()))
+    return names[int(rng.choice(len(names), p=shares / shares.sum()))]
