@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -12,7 +13,7 @@ import pytest
 from bdd100k_models.errors import LabelError, MissingFileError, OutputError
 from bdd100k_models.formats import folders
 from bdd100k_models.formats.coco import is_coco_file
-from bdd100k_models.formats.files import atomic_writer, write_bytes
+from bdd100k_models.formats.files import atomic_writer, write_bytes, write_copies
 from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.paths import exists
 
@@ -33,6 +34,37 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
         write_bytes(link, text)
         assert link.is_symlink() and path.read_bytes() == text
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_copies_are_one_file_where_links_can_be_made(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "a.jpg" for folder in ("one", "two", "three", "one")]
+    elsewhere = tmp_path / "elsewhere.jpg"
+    elsewhere.write_bytes(b"kept")
+    paths[2].parent.mkdir()
+    paths[2].symlink_to(elsewhere)
+    write_copies(paths, b"first")
+    assert paths[0].samefile(paths[1]) and paths[2].is_symlink() and elsewhere.read_bytes() == b"first"
+    os.link(paths[0], tmp_path / "old.jpg")
+    write_copies(paths, b"second")
+    assert [path.read_bytes() for path in paths] == [b"second"] * 4
+    assert (tmp_path / "old.jpg").read_bytes() == b"first"
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        *["a.jpg"] * 3,
+        *("elsewhere.jpg", "old.jpg"),
+    ]
+
+
+def test_copies_are_written_where_no_links_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    paths = [tmp_path / "one" / "a.jpg", tmp_path / "two" / "a.jpg"]
+    write_copies(paths, b"both")
+    assert [path.read_bytes() for path in paths] == [b"both", b"both"] and not paths[0].samefile(paths[1])
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_copies([paths[0], tmp_path / "file" / "a.jpg"], b"more")
 
 
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bdd100k_models.cli import main, run_command
 from bdd100k_models.commands import data
 from bdd100k_models.datasets.synth import generate
 from bdd100k_models.datasets.synth.annotate import MIN_SIDE, MIN_VISIBLE, OCCLUDED_BELOW
+from bdd100k_models.datasets.synth.camera import Camera, Pose
 from bdd100k_models.datasets.synth.labels import (
     Segments,
     _segments,
@@ -31,6 +34,7 @@ from bdd100k_models.datasets.synth.people import pose_labels
 from bdd100k_models.datasets.synth.picture import Picture, draw_picture
 from bdd100k_models.datasets.synth.sampling import sample_scene
 from bdd100k_models.datasets.synth.surfaces import SURFACES, row_runs
+from bdd100k_models.datasets.synth.vehicles import Car
 from bdd100k_models.errors import InputError, OutputError
 from bdd100k_models.formats.bitmask import Bitmask, read_bitmask, read_mask, unpack
 from bdd100k_models.formats.png import decode_png
@@ -127,13 +131,13 @@ def test_what_has_no_label_is_small_or_hidden(pictures: list[Picture]) -> None:
 
     for index in (0, 3, 8, 13):
         picture = pictures[index]
-        seeds = np.random.SeedSequence((5, 1, index)).spawn(2)
-        scene = sample_scene(np.random.Generator(np.random.PCG64(seeds[0])), (1280, 720))
+        scene = picture.scene
+        far = {id(part) for prop in scene.props if scene.is_far(prop) for part in prop.parts}
         labels = {number_of(label): label for label in picture.frame.labels or []}
         for number, part in picture.parts.items():
             canvas = Canvas(1280, 720)
             canvas.begin(1)
-            part.shape.draw(Painter(canvas, scene.camera, scene.light), part.pose)
+            part.shape.draw(Painter(canvas, scene.camera, scene.light, plain=id(part) in far), part.pose)
             alone = int(np.count_nonzero(canvas.ids))
             seen = picture.ids == number
             rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
@@ -146,18 +150,21 @@ def test_what_has_no_label_is_small_or_hidden(pictures: list[Picture]) -> None:
                 assert min(np.ptp(rows), np.ptp(columns)) + 1 < MIN_SIDE
 
 
-def test_colours_and_numbers_are_drawn_in_step() -> None:
+@pytest.mark.parametrize("seed", [4, 6])
+def test_colours_and_numbers_are_drawn_in_step(seed: int) -> None:
     """Hide one object; the picture may change only where its numbers, its shadow or its light were."""
     from dataclasses import replace
 
     from bdd100k_models.datasets.synth.picture import render
 
-    scene = sample_scene(np.random.default_rng(4), (1280, 720))
+    scene = sample_scene(np.random.default_rng(seed), (1280, 720))
     scene = replace(scene, weather="clear", light=replace(scene.light, lamps=False, density=0.0))
-    cars = [p for p in scene.props if p.parts[0].category == "car" and 8 < p.parts[0].pose.z < 30]
-    assert cars
+    # lights that brake shine beyond their car
+    parked = [p for p in scene.props if isinstance(p.parts[0].shape, Car) and not p.parts[0].shape.braking]
+    cars = [prop for prop in parked if 8 < prop.bounds[2] < 30][:3] + [p for p in parked if scene.is_far(p)][:3]
+    assert len(cars) >= 3
     bare = [replace(prop, shadow=(0.0, 0.0)) for prop in scene.props]
-    for car in cars[:3]:
+    for car in cars:
         chosen = scene.props.index(car)
         canvas, parts = render(replace(scene, props=bare), np.random.default_rng(0))
         numbers = [n for n, part in parts.items() if part is car.parts[0]]
@@ -168,9 +175,54 @@ def test_colours_and_numbers_are_drawn_in_step() -> None:
         assert not (changed & ~near).any()
 
 
+def test_what_is_far_is_plain_but_covers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Details that nobody can tell from afar are left out; labels hardly move, and sets of 30 m are not touched."""
+    from bdd100k_models.datasets.synth import scene
+
+    plain = [draw_picture(5, "val", index) for index in range(12)]
+    near = [draw_picture(5, "val", index, reach=30.0) for index in range(6)]
+    large = draw_picture(5, "val", 1, (3840, 2160))
+    monkeypatch.setattr(scene, "_PLAIN_BEYOND", float("inf"))
+    detailed = [draw_picture(5, "val", index) for index in range(12)]
+    assert sum(bool((a.pixels != b.pixels).any()) for a, b in zip(plain, detailed, strict=True)) >= 6
+    compared = 0
+    for a, b in zip(plain, detailed, strict=True):
+        assert (a.ids != b.ids).mean() < 2e-3
+        theirs = {label.id: label.box2d for label in b.frame.labels or []}
+        for label in a.frame.labels or []:
+            box, other = label.box2d, theirs.get(label.id)
+            if box is None or other is None:
+                continue
+            sides = [abs(getattr(box, side) - getattr(other, side)) for side in ("x1", "y1", "x2", "y2")]
+            assert max(sides) <= 4, (a.frame.name, label)
+            compared += 1
+    assert compared > 100
+    for index, picture in enumerate(near):
+        assert (draw_picture(5, "val", index, reach=30.0).pixels == picture.pixels).all()
+    # in a large picture one sees farther
+    closer = scene.Scene.is_far.__get__(large.scene)
+    assert not any(closer(prop) for prop in large.scene.props if prop.bounds[2] < 60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    place=st.tuples(*[st.floats(-30, 30)] * 2, st.floats(-20, 90), st.floats(-4, 4)),
+    road=st.tuples(st.floats(-0.1, 0.1), st.floats(-0.002, 0.002)),
+    seed=st.integers(0, 1000),
+)
+def test_a_thing_is_seen_where_its_points_in_the_world_are(
+    place: tuple[float, ...], road: tuple[float, float], seed: int
+) -> None:
+    camera = Camera(1280, 720, 900.0, 320.0, 1.4, *road)
+    pose = Pose(place[0], place[2], place[3], place[1])
+    for shape in ((5, 3), (2, 4, 3), (1, 3)):
+        local = np.random.default_rng(seed).uniform(-12, 12, shape)
+        for _ in range(2):  # the second time from what is remembered of the pose
+            assert np.allclose(camera.see(pose, local), camera.project(pose.place(local)), rtol=1e-12, atol=1e-8)
+
+
 def test_what_is_between_the_spokes_is_the_wheel() -> None:
     """As in the real labels, where a bicycle is outlined; an outline of the rims would be hard to learn from."""
-    from bdd100k_models.datasets.synth.camera import Camera, Pose
     from bdd100k_models.datasets.synth.canvas import Canvas
     from bdd100k_models.datasets.synth.figures import Bicycle
     from bdd100k_models.datasets.synth.painter import Painter

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,6 +90,36 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file at once; see :func:`atomic_writer` for what is raised."""
     with atomic_writer(path) as file:
         file.write(data)
+
+
+def write_copies(paths: Sequence[Path], data: bytes) -> None:
+    """Write the same file at several places, once: the others become hard links to it where the file system has them.
+
+    Raises:
+        OutputError: See :func:`atomic_writer`.
+    """
+    first, *others = dict.fromkeys(paths)
+    write_bytes(first, data)
+    for path in others:
+        if not _linked(first, path):
+            write_bytes(path, data)
+
+
+def _linked(source: Path, path: Path) -> bool:
+    """Give a file a second name, and tell whether that could be done; a symbolic link stays one."""
+    if path.is_symlink():
+        return False
+    temporary = temporary_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, temporary, follow_symlinks=False)
+        temporary.replace(path)
+    except (OSError, NotImplementedError):
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return True
 
 
 def make_folder(path: Path) -> None:

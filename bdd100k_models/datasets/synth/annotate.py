@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
 from bdd100k_models.datasets.synth.canvas import Canvas
@@ -37,12 +38,12 @@ def annotate(canvas: Canvas, parts: Mapping[int, Part], ids: Mapping[int, str]) 
         extent = canvas.extents.get(number)
         if extent is None or not extent.pixels:
             continue
-        mask = canvas.crop(extent.box) == number
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        mask = (canvas.crop(extent.box) == number).view(np.uint8)
         seen = int(np.count_nonzero(mask))
         if not seen or seen < MIN_VISIBLE * extent.pixels:
             continue
-        if min(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 < least:
+        left, top, wide, high = cv2.boundingRect(mask)
+        if min(wide, high) < least:
             continue
         x0, y0, _, _ = canvas.window(extent.box)
         attributes = {
@@ -50,7 +51,8 @@ def annotate(canvas: Canvas, parts: Mapping[int, Part], ids: Mapping[int, str]) 
             "truncated": _truncated(canvas, extent.box),
             "trafficLightColor": part.light_state,
         }
-        box = Box2D(*(float(value) for value in (x0 + columns[0], y0 + rows[0], x0 + columns[-1], y0 + rows[-1])))
+        left, top = x0 + left, y0 + top
+        box = Box2D(float(left), float(top), float(left + wide - 1), float(top + high - 1))
         labels.append(Label(ids[number], category=part.category, attributes=attributes, box2d=box))
     return labels
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +42,7 @@ class Camera:
     elevation: float
     yaw: float
     bend: float
+    _sights: dict[int, tuple[Pose, Points, Points]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def project(self, points: Points) -> Points:
         """Return pixels (..., 2) of world points (..., 3)."""
@@ -53,6 +55,33 @@ class Camera:
         pixels /= z[..., None]
         pixels += self._centre
         return pixels
+
+    def see(self, pose: Pose, local: Points) -> Points:
+        """Return pixels (..., 2) of a thing's own points (..., 3): ``project(pose.place(local))``, but for rounding."""
+        known = self._sights.get(id(pose))
+        # the pose is kept with what is known of it, so that no other can have its identity
+        _, matrix, away = known or self._sights.setdefault(id(pose), (pose, *self._sight(pose)))
+        z = local @ away
+        z += pose.z
+        if z.min(initial=NEAR) < NEAR:
+            return self.project(pose.place(local))
+        z *= self.focal * self.bend
+        pixels: Points = cv2.perspectiveTransform(local.reshape(1, -1, 3), matrix).reshape(*z.shape, 2)
+        pixels[..., 0] += z
+        return pixels
+
+    def _sight(self, pose: Pose) -> tuple[Points, Points]:
+        """Return what projects a thing's own points: a matrix (3, 4), but for the bend, and the axis (3,) of depth."""
+        sin, cos, focal = math.sin(pose.heading), math.cos(pose.heading), self.focal
+        right, up = self.width / 2 + focal * self.yaw, self.horizon
+        matrix = np.array(
+            (
+                (focal * sin + right * cos, 0.0, focal * cos - right * sin, focal * pose.x + right * pose.z),
+                (up * cos, -focal, -up * sin, focal * (self.elevation - pose.y) + up * pose.z),
+                (cos, 0.0, -sin, pose.z),
+            )
+        )
+        return matrix, matrix[2, :3].copy()
 
     @functools.cached_property
     def _centre(self) -> Points:

@@ -23,7 +23,8 @@ SHIFT = 4
 _ONE = 1 << SHIFT
 _LIMIT = 1 << 13  # pixels; outlines far outside the picture are pulled in to here, or the fixed point would overflow
 _TILE = 16  # pixels
-_GLOW_SCALE = 4  # the layer of light is this much smaller than the picture
+_GLOW_SHIFT = 2
+_GLOW_SCALE = 1 << _GLOW_SHIFT  # the layer of light is this much smaller than the picture
 _HALF_TURN = np.exp(1j * np.linspace(-math.pi / 2, math.pi / 2, 7))
 _CIRCLE = np.linspace(0, 2 * math.pi, 24, endpoint=False)
 CIRCLE = np.stack((np.cos(_CIRCLE), np.sin(_CIRCLE)), axis=-1)
@@ -115,17 +116,22 @@ class Canvas:
     def fill_each(self, polygons: Points, colours: Sequence[Colour], *, detail: bool = False) -> None:
         """Fill polygons (K, N, 2) in their order, each in a colour of its own; see :meth:`fill`."""
         for fixed, colour in zip(fixed_point(polygons), colours, strict=True):
-            self._fill([fixed], colour, detail=detail)
+            cv2.fillPoly(self.pixels, [fixed], colour[::-1], cv2.LINE_AA, SHIFT)
+            if not detail:
+                self._cover([fixed])
         if not detail and len(polygons):
             self._extend(polygons.reshape(-1, 2))
 
     def _fill(self, fixed: list[NDArray[np.int32]], colour: Colour, *, detail: bool) -> None:
         cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, SHIFT)
-        if detail:
-            return
+        if not detail:
+            self._cover(fixed)
+
+    def _cover(self, fixed: list[NDArray[np.int32]]) -> None:
+        """Let the object hide what polygons cover."""
         cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, SHIFT)
         if self._shines:  # what stands in front hides the light behind
-            small = [points // _GLOW_SCALE for points in fixed]
+            small = [points >> _GLOW_SHIFT for points in fixed]
             cv2.fillPoly(self.glow, small, (0, 0, 0), cv2.LINE_8, SHIFT)
 
     def mark(self, points: Points, number: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +24,9 @@ SHIRTS: Sequence[Colour] = (
 TROUSERS: Sequence[Colour] = ((44, 54, 84), (36, 36, 40), (110, 100, 84), (78, 84, 92), (150, 134, 104))
 _TYRE: Colour = (28, 28, 30)
 
+_Bar = tuple[str, str, float, float, str]
 #: Bars of a body: the joints at the ends, thickness in metres at each, and what it wears. The left ones come first.
-_BARS: Sequence[tuple[str, str, float, float, str]] = (
+_BARS: tuple[_Bar, ...] = (
     ("left shoulder", "left elbow", 0.13, 0.11, "shirt"),
     ("left elbow", "left wrist", 0.10, 0.08, "skin"),
     ("left hip", "left knee", 0.19, 0.14, "trousers"),
@@ -38,9 +40,16 @@ _BARS: Sequence[tuple[str, str, float, float, str]] = (
     ("right shoulder", "right elbow", 0.13, 0.11, "shirt"),
     ("right elbow", "right wrist", 0.10, 0.08, "skin"),
 )
-
-
-_THICKNESS = np.array([(first, second) for _, _, first, second, _ in _BARS])
+#: The same as seen from afar.
+_PLAIN_BARS: tuple[_Bar, ...] = (
+    ("left shoulder", "left wrist", 0.13, 0.09, "shirt"),
+    ("left hip", "left knee", 0.19, 0.14, "trousers"),
+    ("left knee", "left ankle", 0.14, 0.12, "trousers"),
+    ("right hip", "right knee", 0.19, 0.14, "trousers"),
+    ("right knee", "right ankle", 0.14, 0.12, "trousers"),
+    ("neck", "pelvis", 0.40, 0.32, "shirt"),
+    ("right shoulder", "right wrist", 0.13, 0.09, "shirt"),
+)
 
 
 @dataclass(frozen=True)
@@ -138,9 +147,7 @@ class Person:
 
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw the far limbs, then the body, then the near ones."""
-        names = list(self.joints)
-        local = np.array([self.joints[name] for name in names])
-        pixels = dict(zip(names, painter.camera.project(pose.place(local)), strict=True))
+        pixels = painter.camera.see(pose, np.array(list(self.joints.values())))
         scale = painter.camera.scale(pose.z)
         shade = painter.light.shade
         worn = {
@@ -149,11 +156,10 @@ class Person:
             "trousers": shade(self.clothes.trousers, pose.z),
             "shoe": shade((40, 36, 36), pose.z),
         }
-        mirrored = not painter.visible(pose, "right", 0.0)
-        ends = [(_other(a), _other(b)) if mirrored else (a, b) for a, b, *_ in _BARS]
-        starts, stops = (np.stack([pixels[name] for name in names]) for names in zip(*ends, strict=True))
-        painter.canvas.limbs(starts, stops, _THICKNESS * scale, [worn[cloth] for *_, cloth in _BARS])
-        self._head(painter, pose, pixels["head"], scale)
+        names, bars = tuple(self.joints), _PLAIN_BARS if painter.plain else _BARS
+        starts, stops, widths = _bar_ends(bars, names, mirrored=not painter.visible(pose, "right", 0.0))
+        painter.canvas.limbs(pixels[starts], pixels[stops], widths * scale, [worn[cloth] for *_, cloth in bars])
+        self._head(painter, pose, pixels[names.index("head")], scale)
 
     def _head(self, painter: Painter, pose: Pose, centre: Points, scale: float) -> None:
         canvas, shade = painter.canvas, painter.light.shade
@@ -171,6 +177,17 @@ class Person:
         if facing <= 0.3:
             face = centre + np.array((0.0, 0.03 * scale))
             canvas.disc(face, radius * 0.72, shade(self.clothes.skin, pose.z), detail=True)
+
+
+@functools.cache
+def _bar_ends(bars: tuple[_Bar, ...], names: tuple[str, ...], *, mirrored: bool) -> tuple[list[int], list[int], Points]:
+    """Return which of the joints each of K bars begins and ends at, and its thickness (K, 2) there in metres.
+
+    A mirrored body has its right limbs first.
+    """
+    ends = [(_other(a), _other(b)) if mirrored else (a, b) for a, b, *_ in bars]
+    widths = np.array([(first, second) for _, _, first, second, _ in bars])
+    return [names.index(a) for a, _ in ends], [names.index(b) for _, b in ends], widths
 
 
 def _other(name: str) -> str:
@@ -203,14 +220,14 @@ class Bicycle:
             ((-0.05, 0.32, 0), (0.37, 0.78, 0)),
             ((0.53, 0.34, 0), (0.34, 0.98, 0)),
         )
-        points = painter.camera.project(pose.place(np.array(bars, dtype=float)))
+        points = painter.camera.see(pose, np.array(bars, dtype=float))
         colour = painter.light.shade(self.colour, pose.z)
         painter.canvas.limbs(
             points[:, 0], points[:, 1], np.full((len(points), 2), 0.06 * scale), [colour] * len(points)
         )
         dark = painter.light.shade((36, 34, 34), pose.z)
         more = np.array([((0.40, 1.02, -0.27), (0.40, 1.02, 0.27)), ((-0.34, 0.93, 0), (-0.10, 0.93, 0))])
-        for (start, end), width in zip(painter.camera.project(pose.place(more)), (0.05, 0.10), strict=True):
+        for (start, end), width in zip(painter.camera.see(pose, more), (0.05, 0.10), strict=True):
             painter.canvas.limb(start, end, (width * scale, width * scale), dark)
         loads[1](painter, pose)
         if painter.visible(pose, REAR, 0.87):
@@ -249,7 +266,7 @@ class Motorcycle:
         bar = np.array([(0.44, 1.08, -0.38), (0.44, 1.08, 0.38)])
         dark = painter.light.shade((46, 46, 50), pose.z)
         for points, width in ((fork, 0.10), (bar, 0.07)):
-            start, end = painter.camera.project(pose.place(points))
+            start, end = painter.camera.see(pose, points)
             painter.canvas.limb(start, end, (width * scale, width * scale), dark)
         bodies = [(tail, (40, 38, 40)), (tank, self.colour)]
         if math.cos(pose.heading) > 0:
@@ -266,7 +283,7 @@ class Motorcycle:
 
 def _ring(painter: Painter, pose: Pose, at: float, radius: float, width: float, colour: Colour) -> None:
     local = np.column_stack((at + radius * CIRCLE[:, 0], radius - radius * CIRCLE[:, 1], np.zeros(len(CIRCLE))))
-    points = painter.camera.project(pose.place(local))
+    points = painter.camera.see(pose, local)
     painter.canvas.mark(points)
     painter.canvas.ring(points, max(width * painter.camera.scale(pose.z), 0.8), painter.light.shade(colour, pose.z))
 
@@ -275,7 +292,7 @@ def _fat_wheel(painter: Painter, pose: Pose, at: float) -> None:
     """Draw a motorcycle's wheel: its width from an end, a disc with a rim from a side."""
     radius, half = 0.33, 0.08
     scale = painter.camera.scale(pose.z)
-    ends = painter.camera.project(pose.place(np.array([(at, half, 0.0), (at, 2 * radius - half, 0.0)])))
+    ends = painter.camera.see(pose, np.array([(at, half, 0.0), (at, 2 * radius - half, 0.0)]))
     painter.canvas.limb(ends[0], ends[1], (2 * half * scale, 2 * half * scale), painter.light.shade(_TYRE, pose.z))
     for size, colour in ((1.0, _TYRE), (0.60, (128, 130, 136)), (0.22, (60, 60, 64))):
         forward, up = at + radius * size * CIRCLE[:, 0], radius + radius * size * CIRCLE[:, 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +26,9 @@ def shape_of(corners: int, turn: float, radius: float) -> Points:
     return radius * np.stack((np.cos(angles), np.sin(angles)), axis=-1)
 
 
+_TAPER = np.array([(1.0, 0.75), (0.75, 0.6)])  # of an upright and its arm
+
+
 @dataclass(frozen=True)
 class Pole:
     """An upright, with an arm to the side when ``reach`` (metres, signed) is not zero."""
@@ -41,12 +43,12 @@ class Pole:
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw it, and its lamp where it is a street light."""
         local = np.array([(0, 0, 0), (0, self.height, 0), (0, self.height + (0.25 if self.lamp else 0.0), self.reach)])
-        points = painter.camera.project(pose.place(local.astype(float)))
+        points = painter.camera.see(pose, local.astype(float))
         width = max(self.thickness * painter.camera.scale(pose.z), 1.0)
         colour = painter.light.shade(self.colour, pose.z, 0.9)
-        painter.canvas.limb(points[0], points[1], (width, width * 0.75), colour)
-        if self.reach:
-            painter.canvas.limb(points[1], points[2], (width * 0.75, width * 0.6), colour)
+        bars = 2 if self.reach else 1
+        widths = width * _TAPER[:bars]
+        painter.canvas.limbs(points[:bars], points[1 : bars + 1], widths, [colour] * bars)
         if self.lamp:
             on = painter.light.lamps
             painter.lamps(pose, [(0.0, self.height + 0.15, self.reach)], 0.35, (255, 226, 170), 3.0 if on else 0.0)
@@ -142,7 +144,7 @@ class Tree:
     def draw(self, painter: Painter, pose: Pose) -> None:
         """Draw it: dark below, light above."""
         scale, canvas, light = painter.camera.scale(pose.z), painter.canvas, painter.light
-        foot, top = painter.camera.project(pose.place(np.array([(0.0, 0.0, 0.0), (0.0, self.height, 0.0)])))
+        foot, top = painter.camera.see(pose, np.array([(0.0, 0.0, 0.0), (0.0, self.height, 0.0)]))
         canvas.limb(foot, (foot + top) / 2, (0.35 * scale, 0.22 * scale), light.shade((92, 70, 52), pose.z, 0.9))
         if self.conifer:
             for low, high, wide in ((0.15, 0.6, 1.0), (0.4, 0.82, 0.75), (0.62, 1.0, 0.5)):
@@ -220,11 +222,11 @@ class House:
             grid[:, :, corner, 0], grid[:, :, corner, 1] = left + right, low + up
         grid[..., 2] = across
         quads = grid.reshape(-1, 4, 3)
-        noise = np.array(list(itertools.islice(itertools.cycle(self.lit or (1.0,)), len(quads))))
-        shine = noise < (0.45 if painter.light.beam > 0.5 else 0.10 if painter.light.lamps else 0.0)
+        share = 0.45 if painter.light.beam > 0.5 else 0.10 if painter.light.lamps else 0.0
+        shine = np.resize(self.lit or (1.0,), len(quads)) < share
         painter.polygons(pose, quads[~shine], (96, 116, 136), 0.9, detail=True)
         if shine.any():
-            pixels = painter.camera.project(pose.place(quads[shine]))
+            pixels = painter.camera.see(pose, quads[shine])
             painter.canvas.fill_all(pixels, painter.light.lamp((244, 206, 128), pose.z), detail=True)
 
 

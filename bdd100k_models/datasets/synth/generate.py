@@ -16,7 +16,7 @@ import msgspec
 from bdd100k_models.datasets.synth.labels import FRAMES, MASKS
 from bdd100k_models.datasets.synth.picture import draw_picture
 from bdd100k_models.errors import InputError, OutputError
-from bdd100k_models.formats.files import check_empty, make_folder, write_bytes
+from bdd100k_models.formats.files import check_empty, make_folder, write_bytes, write_copies
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.processes import Map, cores, ordered_map
@@ -79,10 +79,10 @@ def generate(
 ) -> Summary:
     """Draw a data set of single images below ``root``, in the layout of the real one.
 
-    Images go to ``images/100k`` and ``images/10k`` (the same ones), as the tasks have it, boxes and tags to
-    ``labels/det_20``, joints to ``labels/pose_21``, and masks to ``labels/TASK/bitmasks`` or ``masks`` as PNG and to
-    ``labels/TASK/rles`` as run lengths. Picture ``i`` of a split depends on ``seed``, the split, ``i`` and ``size``
-    alone, and so do its bytes. As in the real data set, ``test`` has no labels.
+    Images go to ``images/100k`` and ``images/10k``, as the tasks have it (the same files under two names), boxes and
+    tags to ``labels/det_20``, joints to ``labels/pose_21``, and masks to ``labels/TASK/bitmasks`` or ``masks`` as PNG
+    and to ``labels/TASK/rles`` as run lengths. Picture ``i`` of a split depends on ``seed``, the split, ``i`` and
+    ``size`` alone, and so do its bytes. As in the real data set, ``test`` has no labels.
 
     Args:
         root: The data root; made if needed.
@@ -202,8 +202,7 @@ def _write_picture(job: _Job, split: str, index: int) -> _Written:
     name = Path(picture.frame.name)
     done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     assert done
-    for folder in job.image_folders(split):
-        write_bytes(folder / name, data.tobytes())
+    write_copies([folder / name for folder in job.image_folders(split)], data.tobytes())
     frames: dict[str, Frame] = {}
     for path, task in job.label_files(split).items():
         if task in MASKS:

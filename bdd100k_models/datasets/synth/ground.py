@@ -68,10 +68,14 @@ def _clouds(canvas: Canvas, scene: Scene, rng: np.random.Generator) -> None:
     ]
     if scene.weather == "partly cloudy":
         colour = [0.35 * c + 0.65 * 250 * a for c, a in zip(colour, scene.light.ambient, strict=True)]
-    weight = cv2.merge((soft, soft, soft))
+    cloudy = np.flatnonzero(soft.any(axis=1))
+    if not len(cloudy):
+        return
+    rows = slice(int(cloudy[0]), int(cloudy[-1]) + 1)
+    weight = cv2.merge([soft[rows]] * 3)
     weights = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 1, 3)
     weighted = cv2.multiply(np.full_like(weights, np.array(colour[::-1]).astype(np.uint8)), weights, scale=1 / 255)
-    sky = canvas.pixels[:end]
+    sky = canvas.pixels[rows]
     cv2.add(cv2.LUT(weight, weighted), cv2.multiply(sky, 255 - weight, scale=1 / 255), dst=sky)
 
 
@@ -241,7 +245,7 @@ def _markings(painter: Painter, scene: Scene) -> None:
 def draw_shadows(painter: Painter, scene: Scene) -> None:
     """Darken the ground below everything that has a shadow."""
     ground = road_colour(scene.weather)
-    for prop in scene.props:
-        if prop.shadow[0]:
+    for prop, seen in zip(scene.props, scene.in_view, strict=True):
+        if prop.shadow[0] and seen:
             pose = prop.parts[0].pose
             painter.shadow(pose, prop.shadow[0], prop.shadow[1], ground)

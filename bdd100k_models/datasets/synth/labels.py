@@ -146,7 +146,8 @@ def drivable_runs(picture: Picture) -> Runs:
         outline = [(sides[0], 0.0, z) for z in steps] + [(sides[1], 0.0, z) for z in steps[::-1]]
         fixed = fixed_point(camera.project(np.array(outline)))
         cv2.fillPoly(mask, [fixed], direct if x == own else alternative, cv2.LINE_8, SHIFT)
-    mask[picture.ids != number_of("road")] = background
+    top = max(int(camera.horizon), 0)  # the road is below
+    mask[top:][picture.ids[top:] != number_of("road")] = background
     return Runs.of(mask)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,15 +46,24 @@ class Light:
             depth: Distance in metres.
             factor: How well its side is lit.
         """
+        return self.shade_each(colour, depth, (factor,))[0]
+
+    def shade_each(self, colour: Colour, depth: float, factors: Iterable[float]) -> list[Colour]:
+        """Return how sides of one thing look, each lit so well; see :meth:`shade`."""
         extra = self.beam * math.exp(-depth / _HEADLIGHT_REACH)
         clear = math.exp(-self.density * depth)
         hidden = 1 - clear
         (red, green, blue), (r, g, b), (fog_r, fog_g, fog_b) = colour, self.ambient, self.fog
-        return (
-            min(red * factor * (r + extra), 255.0) * clear + fog_r * hidden,
-            min(green * factor * (g + extra), 255.0) * clear + fog_g * hidden,
-            min(blue * factor * (b + extra), 255.0) * clear + fog_b * hidden,
-        )
+        r, g, b = r + extra, g + extra, b + extra
+        fog_r, fog_g, fog_b = fog_r * hidden, fog_g * hidden, fog_b * hidden
+        return [
+            (
+                min(red * factor * r, 255.0) * clear + fog_r,
+                min(green * factor * g, 255.0) * clear + fog_g,
+                min(blue * factor * b, 255.0) * clear + fog_b,
+            )
+            for factor in factors
+        ]
 
     def shade_rows(self, colour: Colour, depths: Points) -> Points:
         """Return the colours (N, 3) of a surface at each of ``depths`` (N,) metres."""

@@ -16,6 +16,17 @@ _GRAPH = "Pose2D-18Joints"
 _HAND = 0.09  # metres from the wrist to the middle of the hand
 
 
+def _drawn(joint: str) -> str:
+    """Return what a joint of the task is called where bodies are drawn; a hand goes on from its wrist."""
+    side, _, part = joint.partition("_")
+    return f"{side} { {'foot': 'toe', 'hand': 'wrist'}.get(part, part) }" if part else joint
+
+
+_DRAWN = [_drawn(joint) for joint in JOINTS]
+_HANDS = [index for index, joint in enumerate(JOINTS) if joint.endswith("_hand")]
+_ELBOWS = [f"{JOINTS[index].partition('_')[0]} elbow" for index in _HANDS]
+
+
 def pose_labels(picture: Picture) -> list[Label]:
     """Return a label for each person that is tall enough and has a box.
 
@@ -31,8 +42,7 @@ def pose_labels(picture: Picture) -> list[Label]:
         assert box is not None
         if not isinstance(part.shape, Person) or box.y2 - box.y1 + 1 < MIN_HEIGHT * height / 720:
             continue
-        local = joint_positions(part.shape.joints)
-        pixels = picture.scene.camera.project(part.pose.place(local))
+        pixels = picture.scene.camera.see(part.pose, joint_positions(part.shape.joints))
         nodes = []
         for index, (name, (x, y)) in enumerate(zip(JOINTS, pixels.tolist(), strict=True)):
             column, row = int(np.floor(x)), int(np.floor(y))
@@ -55,14 +65,8 @@ def _shows(picture: Picture, column: int, row: int, number: int) -> bool:
 
 def joint_positions(joints: Joints) -> Points:
     """Return the 18 joints (18, 3: forward, up, right; metres) of a drawn body."""
-    points = []
-    for name in JOINTS:
-        side, _, joint = name.partition("_")
-        if joint == "hand":
-            elbow, wrist = (np.array(joints[f"{side} {part}"]) for part in ("elbow", "wrist"))
-            points.append(wrist + (wrist - elbow) / np.linalg.norm(wrist - elbow) * _HAND)
-        elif joint:
-            points.append(np.array(joints[f"{side} {'toe' if joint == 'foot' else joint}"]))
-        else:
-            points.append(np.array(joints[name]))
-    return np.stack(points)
+    points = np.array([joints[drawn] for drawn in _DRAWN])
+    ends = points[_HANDS]
+    arms = ends - [joints[elbow] for elbow in _ELBOWS]
+    points[_HANDS] = ends + arms / np.linalg.norm(arms, axis=1, keepdims=True) * _HAND
+    return points

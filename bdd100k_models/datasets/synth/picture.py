@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,12 +104,14 @@ def render(
     """
     canvas = Canvas(scene.camera.width, scene.camera.height)
     painter = Painter(canvas, scene.camera, scene.light)
+    far = replace(painter, plain=True)
     draw_sky(painter, scene, rng)
     draw_ground(painter, scene, rng)
     draw_shadows(painter, scene)
     parts: dict[int, Part] = {}
-    for prop in scene.drawing_order():
-        seen = scene.in_view(prop)
+    for index in scene.drawing_order():
+        prop, seen = scene.props[index], scene.in_view[index]
+        hand = far if scene.is_far(prop) else painter
         for part in prop.parts:
             if part.category is not None:
                 parts[len(parts) + 1] = part
@@ -117,7 +119,7 @@ def render(
             else:
                 canvas.begin(number_of(part.surface))
             if seen:
-                part.shape.draw(painter, part.pose)
+                part.shape.draw(hand, part.pose)
                 canvas.finish()
     canvas.spread_glow(0.8 if scene.timeofday != "daytime" else 0.45)
     draw_weather(canvas, scene, weather_rng or rng)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from bdd100k_models.datasets.synth.camera import NEAR, Camera, Pose
+from bdd100k_models.datasets.synth.camera import NEAR, Camera, Points, Pose
 from bdd100k_models.datasets.synth.light import Light
 from bdd100k_models.datasets.synth.painter import Painter
 
 #: Widths in metres of a track in the road and of a row of parked vehicles.
 TRACK, PARKING = 3.6, 2.3
 _GLOW = 0.15  # of the width; light outside of the picture is seen inside it from no farther
+_PLAIN_BEYOND = 30.0  # metres; what is nearer has all details, so sets of a shorter reach do not depend on this
+_PLAIN_SCALE = 40.0  # pixels a metre; so have large pictures, in which one sees farther
 _OVERHANG = 2.5  # metres; how far crowns and arms reach beyond the ground that a thing covers
 
 
@@ -65,6 +68,11 @@ class Prop:
     bounds: tuple[float, float, float, float]
     shadow: tuple[float, float] = (0.0, 0.0)
     speed: float = 0.0
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether any of its parts is an object."""
+        return any(part.category is not None for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -120,29 +128,38 @@ class Scene:
 
     def within(self, reach: float) -> Scene:
         """Return the scene without the objects that are more than ``reach`` metres away; the background stays."""
-        kept = (
-            prop for prop in self.props if prop.bounds[2] <= reach or all(part.category is None for part in prop.parts)
-        )
+        kept = (prop for prop in self.props if prop.bounds[2] <= reach or not prop.is_labelled)
         return replace(self, props=tuple(kept))
 
-    def in_view(self, prop: Prop) -> bool:
-        """Tell whether a prop may be seen, or its light; False is certain."""
-        x1, x2, z1, z2 = prop.bounds
-        near, far = max(z1, NEAR), max(z2, NEAR)
+    def is_far(self, prop: Prop) -> bool:
+        """Tell whether objects are so far and so small that they are drawn plainly; the background never is."""
+        z = prop.bounds[2]
+        return prop.is_labelled and z > _PLAIN_BEYOND and self.camera.scale(z) < _PLAIN_SCALE
+
+    @functools.cached_property
+    def in_view(self) -> list[bool]:
+        """Whether each prop may be seen, or its light; False is certain."""
+        x1, x2, z1, z2 = self._bounds.T
+        near, far = np.maximum(z1, NEAR), np.maximum(z2, NEAR)
         x1, x2 = x1 - _OVERHANG, x2 + _OVERHANG
         bends = self.camera.bend * near, self.camera.bend * far
-        right = x2 / (near if x2 > 0 else far) + self.camera.yaw + max(bends)
-        left = x1 / (near if x1 < 0 else far) + self.camera.yaw + min(bends)
+        right = x2 / np.where(x2 > 0, near, far) + self.camera.yaw + np.maximum(*bends)
+        left = x1 / np.where(x1 < 0, near, far) + self.camera.yaw + np.minimum(*bends)
         half = self.camera.width * (0.5 + _GLOW)
-        return self.camera.focal * right > -half and self.camera.focal * left < half
+        seen = (self.camera.focal * right > -half) & (self.camera.focal * left < half)
+        return list(map(bool, seen))
 
-    def drawing_order(self) -> list[Prop]:
-        """Return the props so that whatever may hide another comes after it.
+    @functools.cached_property
+    def _bounds(self) -> Points:
+        return np.array([prop.bounds for prop in self.props]).reshape(-1, 4)
+
+    def drawing_order(self) -> list[int]:
+        """Return the indices of the props so that whatever may hide another comes after it.
 
         A thing whose ground lies wholly beyond another's, or wholly farther out on the same side, is behind it. Where
         the two say the opposite, no line of sight meets both; nor where the directions to them differ.
         """
-        bounds = np.array([prop.bounds for prop in self.props]).reshape(-1, 4)
+        bounds = self._bounds
         x1, x2, z1, z2 = bounds.T
         nearer = z2[:, None] <= z1[None, :]
         inside = (x1[None, :] >= np.maximum(x2[:, None], 0)) | (x2[None, :] <= np.minimum(x1[:, None], 0))
@@ -157,8 +174,8 @@ class Scene:
         for _ in range(len(bounds)):
             ready = left & (waiting == 0)
             pool = np.flatnonzero(ready if ready.any() else left)
-            chosen = pool[np.argmax(middle[pool])]
-            order.append(self.props[chosen])
+            chosen = int(pool[np.argmax(middle[pool])])
+            order.append(chosen)
             left[chosen] = False
             waiting -= before[:, chosen]
         return order

@@ -66,17 +66,14 @@ class Car:
         """Draw it."""
         shape, half, end = self.shape, self.shape.half, self.shape.length / 2
         axles = (-shape.length * 0.30, shape.length * 0.31)
-        foot, top_rear, top_front, screen = (share * shape.length for share in shape.windows)
         painter.tyres(pose, half, axles, 0.32)
-        body = [(-end, 0.30, half), (-end * 1.01, 0.62, half), (-end * 0.98, shape.belt, half * 0.96)]
-        body += [(foot, shape.belt + 0.02, half * 0.96), (screen, shape.belt, half * 0.96)]
-        body += [(end * 0.95, shape.hood, half * 0.95), (end, 0.62, half * 0.98), (end * 0.99, 0.28, half)]
-        painter.solid(pose, body, self.colour)
-        narrow = half * 0.80
-        cabin = [(foot, shape.belt, half * 0.93), (top_rear, shape.height, narrow), (top_front, shape.height, narrow)]
-        painter.solid(pose, [*cabin, (screen, shape.belt, half * 0.93)], self.colour)
+        if painter.plain:
+            self._silhouette(painter, pose)
+        else:
+            self._body(painter, pose)
         self._glass(painter, pose)
-        painter.on_side(pose, half, [rectangle((-end * 0.96, 0.28), (end * 0.96, 0.40))], DARK)
+        if not painter.plain:
+            painter.on_side(pose, half, [rectangle((-end * 0.96, 0.28), (end * 0.96, 0.40))], DARK)
         painter.wheels(pose, half, axles, 0.33)
         for side, draw in ((REAR, self._rear), (FRONT, self._front)):
             if painter.visible(pose, side, end):
@@ -84,6 +81,26 @@ class Car:
         if self.taxi:
             sign = np.array([(0.0, shape.height, -0.3), (0, shape.height + 0.2, -0.25), (0, shape.height + 0.2, 0.25)])
             painter.polygon(pose, np.vstack((sign, (0.0, shape.height, 0.3))), (250, 236, 150), 1.1)
+
+    def _silhouette(self, painter: Painter, pose: Pose) -> None:
+        """Draw body and cabin as one."""
+        shape, half, end = self.shape, self.shape.half, self.shape.length / 2
+        foot, top_rear, top_front, screen = (share * shape.length for share in shape.windows)
+        body = [(-end, 0.30, half), (-end * 0.98, shape.belt, half * 0.96), (foot, shape.belt + 0.02, half * 0.96)]
+        body += [(top_rear, shape.height, half * 0.80), (top_front, shape.height, half * 0.80)]
+        body += [(screen, shape.belt, half * 0.96), (end * 0.95, shape.hood, half * 0.95), (end, 0.28, half)]
+        painter.solid(pose, body, self.colour)
+
+    def _body(self, painter: Painter, pose: Pose) -> None:
+        shape, half, end = self.shape, self.shape.half, self.shape.length / 2
+        foot, top_rear, top_front, screen = (share * shape.length for share in shape.windows)
+        body = [(-end, 0.30, half), (-end * 1.01, 0.62, half), (-end * 0.98, shape.belt, half * 0.96)]
+        body += [(foot, shape.belt + 0.02, half * 0.96), (screen, shape.belt, half * 0.96)]
+        body += [(end * 0.95, shape.hood, half * 0.95), (end, 0.62, half * 0.98), (end * 0.99, 0.28, half)]
+        painter.solid(pose, body, self.colour)
+        narrow = half * 0.80
+        cabin = [(foot, shape.belt, half * 0.93), (top_rear, shape.height, narrow), (top_front, shape.height, narrow)]
+        painter.solid(pose, [*cabin, (screen, shape.belt, half * 0.93)], self.colour)
 
     def _glass(self, painter: Painter, pose: Pose) -> None:
         shape, half = self.shape, self.shape.half

@@ -139,6 +139,5 @@ def _moved(prop: Prop, speed: float, seconds: float, distance: float) -> Prop:
 
 def _is_passed(prop: Prop) -> bool:
     """Tell whether the camera has come up to a prop; long buildings and fences are drawn until their end."""
-    labelled = any(part.category is not None for part in prop.parts)
     near, far = prop.bounds[2], prop.bounds[3]
-    return near < _NEAREST if labelled or far - near < 3 else far < _NEAREST
+    return near < _NEAREST if prop.is_labelled or far - near < 3 else far < _NEAREST
