@@ -59,8 +59,11 @@ class Camera:
     def see(self, pose: Pose, local: Points) -> Points:
         """Return pixels (..., 2) of a thing's own points (..., 3): ``project(pose.place(local))``, but for rounding."""
         known = self._sights.get(id(pose))
-        # the pose is kept with what is known of it, so that no other can have its identity
-        _, matrix, away = known or self._sights.setdefault(id(pose), (pose, *self._sight(pose)))
+        if known is None:
+            self._sights.clear()  # things are drawn one after the other, so the last is enough
+            # the pose is kept with what is known of it, or another could come to have its identity
+            known = self._sights[id(pose)] = (pose, *self._sight(pose))
+        _, matrix, away = known
         z = local @ away
         z += pose.z
         if z.min(initial=NEAR) < NEAR:
