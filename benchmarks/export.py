@@ -2,6 +2,7 @@
 
     python benchmarks/export.py --images FOLDER                   # all; goes on where an earlier run stopped
     python benchmarks/export.py --images FOLDER --only retinanet  # some
+    python benchmarks/export.py --images FOLDER --format torchscript
     python benchmarks/export.py --write                           # the table of doc/EXPORT.md, from the results
 
 One model of each architecture is built with weights drawn by name, exported, and both run on three of the pictures,
@@ -45,6 +46,7 @@ PAGE = Path(__file__).resolve().parent.parent / "doc" / "EXPORT.md"
 BEGIN, END = "<!-- table: benchmarks/export.py --write -->", "<!-- end of table -->"
 SIZES = {"sem_seg": (128, 256), "drivable": (128, 256), "pose": IMAGE_SIZE, "tagging": IMAGE_SIZE}
 DEFAULT_SIZE = (256, 448)
+_LABELS = {"onnx": "ONNX", "torchscript": "TorchScript"}
 
 
 def build(architecture: Architecture, files: list[Path]) -> tuple[Model, tuple[int, int]]:
@@ -118,6 +120,18 @@ def circumstances() -> str:
     return f"{versions}, {date.today()}"
 
 
+def _passed(rows: list[dict[str, Any]], label: str) -> str:
+    works = [row for row in rows if row["passed"]]
+    models = f"{sum(row['models'] for row in works)} of {sum(row['models'] for row in rows)}"
+    return f"{label}: {len(works)} of {len(rows)} architectures ({models} models) pass."
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Return the cell of an export: whether it works, and the largest differences or what stops it."""
+    verdict = "works" if row["passed"] else "differs" if "said" in row else "stopped"
+    return f"{verdict}: {row.get('said') or row.get('stopped')}"
+
+
 def write_page(rows: list[dict[str, Any]]) -> None:
     """Put the table into the page, between its markers.
 
@@ -127,19 +141,18 @@ def write_page(rows: list[dict[str, Any]]) -> None:
     text = PAGE.read_text()
     if BEGIN not in text or END not in text:
         raise InputError(f"{PAGE}: has no place for the table; put {BEGIN} and {END} there")
-    works = [row for row in rows if row["passed"]]
-    lines = [
-        f"{len(works)} of {len(rows)} architectures ({sum(row['models'] for row in works)} of "
-        f"{sum(row['models'] for row in rows)} models) pass. {'; '.join(sorted({row['with'] for row in rows}))}.",
-        "",
-        "| architecture | models | tried with | size | result | largest differences, or what stops it |",
-        "| :- | -: | :- | :- | :- | :- |",
-    ]
-    for row in rows:
-        size = "x".join(map(str, row["size"])) if "size" in row else "-"
-        verdict = "works" if row["passed"] else "differs" if "said" in row else "stopped"
-        told = row.get("said") or row.get("stopped")
-        lines.append(f"| {row['name']} | {row['models']} | {row['example']} | {size} | {verdict} | {told} |")
+    tried: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (list(TASKS).index(row["task"]), row["name"])):
+        tried.setdefault(row["name"], {})[row["form"]] = row
+    told = [_passed([row for row in rows if row["form"] == form], label) for form, label in _LABELS.items()]
+    lines = ["\n".join([*told, "; ".join(sorted({row["with"] for row in rows})) + "."]), ""]
+    lines.append("| architecture | models | tried with | size | " + " | ".join(_LABELS.values()) + " |")
+    lines.append("| :- | -: | :- | :- |" + " :- |" * len(_LABELS))
+    for name, forms in tried.items():
+        row = next(iter(forms.values()))
+        size = next(("x".join(map(str, found["size"])) for found in forms.values() if "size" in found), "-")
+        cells = [_told(forms[form]) if form in forms else "-" for form in _LABELS]
+        lines.append(f"| {name} | {row['models']} | {row['example']} | {size} | " + " | ".join(cells) + " |")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     write_bytes(PAGE, "\n".join([f"{before}{BEGIN}", "", *lines, "", f"{END}{after}"]).encode())
@@ -169,8 +182,7 @@ def main() -> None:
             write_bytes(args.results, json.dumps(rows, indent=1).encode())
             gc.collect()
     if args.write:
-        rows = [row for row in rows if row["form"] == args.format]
-        write_page(sorted(rows, key=lambda row: (list(TASKS).index(row["task"]), row["name"])))
+        write_page(rows)
 
 
 if __name__ == "__main__":
