@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from bdd100k_models.compat import motmetrics, tostring_rgb
 from bdd100k_models.errors import ConfigError, InputError, LabelError
+from bdd100k_models.evaluation import official
 from bdd100k_models.evaluation.config import Options, default_config, load_config, load_tag_config
 from bdd100k_models.evaluation.result import Result
 from bdd100k_models.evaluation.run import TASK_NAMES, evaluate
@@ -234,3 +236,17 @@ def test_its_absence_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(importlib.metadata, "version", version)
     with pytest.raises(InputError, match=r"pydantic 1\.x, found 2\.9"):
         evaluate("det", tmp_path, tmp_path, engine="official")
+
+
+def test_workers_end_by_the_default_action_and_the_handler_comes_back() -> None:
+    """A handler of Python's can be lost in a fork that has just begun, which would then never end."""
+
+    def handle(number: int, frame: object) -> None: ...
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        with official._forking():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is handle
+    finally:
+        signal.signal(signal.SIGTERM, before)

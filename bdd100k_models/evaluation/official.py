@@ -11,6 +11,8 @@ import importlib.metadata
 import io
 import logging
 import multiprocessing
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -109,9 +111,15 @@ def _forking() -> Iterator[None]:
     before = multiprocessing.get_start_method(allow_none=True)
     if "fork" in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("fork", force=True)
+    # its pools end their workers with SIGTERM; a fork that has just begun forgets what Python would handle of it, and
+    # would then be waited for without end
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL) if main else None
     try:
         yield
     finally:
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
         multiprocessing.set_start_method(before, force=True)
 
 
