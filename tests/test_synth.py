@@ -181,7 +181,11 @@ def test_what_is_far_is_plain_but_covers_the_same(monkeypatch: pytest.MonkeyPatc
 
     plain = [draw_picture(5, "val", index) for index in range(12)]
     near = [draw_picture(5, "val", index, reach=30.0) for index in range(6)]
-    large = draw_picture(5, "val", 1, (3840, 2160))
+    # in a large picture one sees farther
+    for size, farther in (((1280, 720), 30), ((3840, 2160), 70)):
+        scenes = [sample_scene(np.random.default_rng(seed), size) for seed in range(4)]
+        places = [prop.bounds[2] for one in scenes for prop in one.props if one.is_far(prop)]
+        assert farther < min(places) < farther + 10
     monkeypatch.setattr(scene, "_PLAIN_BEYOND", float("inf"))
     detailed = [draw_picture(5, "val", index) for index in range(12)]
     assert sum(bool((a.pixels != b.pixels).any()) for a, b in zip(plain, detailed, strict=True)) >= 6
@@ -199,9 +203,6 @@ def test_what_is_far_is_plain_but_covers_the_same(monkeypatch: pytest.MonkeyPatc
     assert compared > 100
     for index, picture in enumerate(near):
         assert (draw_picture(5, "val", index, reach=30.0).pixels == picture.pixels).all()
-    # in a large picture one sees farther
-    closer = scene.Scene.is_far.__get__(large.scene)
-    assert not any(closer(prop) for prop in large.scene.props if prop.bounds[2] < 60)
 
 
 @settings(max_examples=60, deadline=None)

@@ -220,6 +220,7 @@ def compare_boxes(expected: Objects, found: Objects) -> tuple[Agreement, list[tu
 
 
 def _compare_maps(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> Agreement:
+    """Compare two maps; that both are of the same one kind says nothing."""
     differing = _differing(expected, found)
     return Agreement({"pixels": differing}, 0, 0, not differing and bool((expected == expected.flat[0]).all()))
 

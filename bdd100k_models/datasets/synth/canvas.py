@@ -116,19 +116,14 @@ class Canvas:
     def fill_each(self, polygons: Points, colours: Sequence[Colour], *, detail: bool = False) -> None:
         """Fill polygons (K, N, 2) in their order, each in a colour of its own; see :meth:`fill`."""
         for fixed, colour in zip(fixed_point(polygons), colours, strict=True):
-            cv2.fillPoly(self.pixels, [fixed], colour[::-1], cv2.LINE_AA, SHIFT)
-            if not detail:
-                self._cover([fixed])
+            self._fill([fixed], colour, detail=detail)
         if not detail and len(polygons):
             self._extend(polygons.reshape(-1, 2))
 
     def _fill(self, fixed: list[NDArray[np.int32]], colour: Colour, *, detail: bool) -> None:
         cv2.fillPoly(self.pixels, fixed, colour[::-1], cv2.LINE_AA, SHIFT)
-        if not detail:
-            self._cover(fixed)
-
-    def _cover(self, fixed: list[NDArray[np.int32]]) -> None:
-        """Let the object hide what polygons cover."""
+        if detail:
+            return
         cv2.fillPoly(self.ids, fixed, self._number, cv2.LINE_8, SHIFT)
         if self._shines:  # what stands in front hides the light behind
             small = [points >> _GLOW_SHIFT for points in fixed]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import cv2
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from bdd100k_models.datasets.synth.labels import FRAMES, MASKS
 from bdd100k_models.datasets.synth.picture import draw_picture
@@ -27,7 +29,7 @@ from bdd100k_models.tasks import SPLITS, get_task
 SIZE_RANGE = (64, 4096)
 #: Tasks with labels of single images. Those of tagging are part of the detection labels.
 IMAGE_TASKS = ("det", "ins_seg", "sem_seg", "drivable", "pan_seg", "tagging", "pose")
-JPEG_QUALITY = 90
+_JPEG_QUALITY = 90
 _MAX_COUNT = 1_000_000
 _LEAST_A_PROCESS = 10
 
@@ -191,6 +193,13 @@ def mapper(nproc: int, at_once: int = 4) -> Iterator[Map]:
         cv2.setNumThreads(threads)
 
 
+def write_image(paths: Sequence[Path], pixels: NDArray[np.uint8]) -> None:
+    """Write the same JPEG at several places; see :func:`write_copies` for what is raised."""
+    done, data = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    assert done
+    write_copies(paths, data.tobytes())
+
+
 def labels_of(frames: Iterable[Frame]) -> Counter[str]:
     """Return how many labels frames have, by category."""
     return Counter(label.category or "" for frame in frames for label in frame.labels or ())
@@ -200,9 +209,7 @@ def _write_picture(job: _Job, split: str, index: int) -> _Written:
     """Draw and write one picture and its masks; its frames are left to be written."""
     picture = draw_picture(job.seed, split, index, job.size, job.reach)
     name = Path(picture.frame.name)
-    done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-    assert done
-    write_copies([folder / name for folder in job.image_folders(split)], data.tobytes())
+    write_image([folder / name for folder in job.image_folders(split)], picture.pixels)
     frames: dict[str, Frame] = {}
     for path, task in job.label_files(split).items():
         if task in MASKS:

@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
-
 from bdd100k_models.datasets.synth.generate import (
-    JPEG_QUALITY,
     Summary,
     check_counts,
     known_tasks,
     labels_of,
     mapper,
     processes,
+    write_image,
 )
 from bdd100k_models.datasets.synth.labels import instance_segments
 from bdd100k_models.datasets.synth.video import draw_video, video_name
 from bdd100k_models.errors import InputError
-from bdd100k_models.formats.files import check_empty, make_folder, write_bytes, write_copies
+from bdd100k_models.formats.files import check_empty, make_folder, write_bytes
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.scalabel import Frame
 from bdd100k_models.progress import ProgressBar
@@ -114,10 +112,8 @@ def _write_video(job: _Job, split: str, index: int) -> Counter[str]:
     boxes: list[Frame] = []
     segments: list[Frame] = []
     for picture in draw_video(job.seed, split, index, job.frames, job.size, job.reach):
-        done, data = cv2.imencode(".jpg", picture.pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-        assert done
         folders = [job.root / get_task(task).image_dir(split) / name for task in job.tasks]
-        write_copies([folder / picture.frame.name for folder in folders], data.tobytes())
+        write_image([folder / picture.frame.name for folder in folders], picture.pixels)
         if not labelled:
             continue
         boxes.append(picture.frame)

@@ -146,8 +146,8 @@ class Scene:
         right = x2 / np.where(x2 > 0, near, far) + self.camera.yaw + np.maximum(*bends)
         left = x1 / np.where(x1 < 0, near, far) + self.camera.yaw + np.minimum(*bends)
         half = self.camera.width * (0.5 + _GLOW)
-        seen = (self.camera.focal * right > -half) & (self.camera.focal * left < half)
-        return list(map(bool, seen))
+        seen: list[bool] = ((self.camera.focal * right > -half) & (self.camera.focal * left < half)).tolist()
+        return seen
 
     @functools.cached_property
     def _bounds(self) -> Points:

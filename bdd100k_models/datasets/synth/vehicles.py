@@ -72,8 +72,6 @@ class Car:
         else:
             self._body(painter, pose)
         self._glass(painter, pose)
-        if not painter.plain:
-            painter.on_side(pose, half, [rectangle((-end * 0.96, 0.28), (end * 0.96, 0.40))], DARK)
         painter.wheels(pose, half, axles, 0.33)
         for side, draw in ((REAR, self._rear), (FRONT, self._front)):
             if painter.visible(pose, side, end):
@@ -101,6 +99,7 @@ class Car:
         narrow = half * 0.80
         cabin = [(foot, shape.belt, half * 0.93), (top_rear, shape.height, narrow), (top_front, shape.height, narrow)]
         painter.solid(pose, [*cabin, (screen, shape.belt, half * 0.93)], self.colour)
+        painter.on_side(pose, half, [rectangle((-end * 0.96, 0.28), (end * 0.96, 0.40))], DARK)
 
     def _glass(self, painter: Painter, pose: Pose) -> None:
         shape, half = self.shape, self.shape.half
