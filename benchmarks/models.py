@@ -294,7 +294,8 @@ def write_speeds(rows: list[dict[str, Any]]) -> None:
             if row is None or not row["whole"] or tuple(row["size"]) != IMAGE_SIZE:
                 continue
             packages = {"eager": "torch", "onnxruntime": "onnxruntime"}
-            model["speed"] = [
+            measured = {packages[way] for way in row["whole"].keys() & packages.keys()}
+            model["speed"] = [entry for entry in model.get("speed", ()) if not measured & entry["versions"].keys()] + [
                 {
                     "hardware": row["hardware"],
                     "versions": {packages[way]: row["versions"][packages[way]]},
