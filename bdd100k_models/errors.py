@@ -13,6 +13,11 @@ class ZooError(Exception):
         return str(self.args[0]) if self.args else self.__class__.__name__
 
 
+def first_line(error: BaseException, most: int = 120) -> str:
+    """Return the first line of what another library's error says, cut off after ``most`` characters, or its kind."""
+    return str(error).strip().split("\n", 1)[0][:most] or type(error).__name__
+
+
 class InputError(ZooError, ValueError):
     """An argument, name or option that cannot be used."""
 

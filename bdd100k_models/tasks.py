@@ -7,9 +7,11 @@ documentation, file names those of the published zoo.
 
 from __future__ import annotations
 
+import colorsys
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bdd100k_models.errors import InputError
 
@@ -140,6 +142,15 @@ NOT_EVALUATED: Mapping[str, frozenset[str]] = {
 }
 
 
+def colour_of(name: str) -> RGB:
+    """Return the official colour (red, green, blue) of a category, or one that is always the same for another name."""
+    if name in PALETTE:
+        return PALETTE[name]
+    drawn = zlib.crc32(name.encode())
+    red, green, blue = colorsys.hsv_to_rgb((drawn % 360) / 360, 0.7 + (drawn >> 16) % 4 / 10, 0.9)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
 @dataclass(frozen=True)
 class Task:
     """One task of the data set.
@@ -175,7 +186,11 @@ class Task:
     @property
     def palette(self) -> tuple[RGB, ...]:
         """Colours (red, green, blue; 0 to 255), one a category, in category order."""
-        return tuple(PALETTE[name] for name in self.categories)
+        return tuple(map(colour_of, self.categories))
+
+    def with_categories(self, names: Sequence[str]) -> Task:
+        """Return the task for models that know other categories, in the order of their outputs."""
+        return replace(self, categories=tuple(names))
 
     @property
     def category_ids(self) -> dict[str, int]:

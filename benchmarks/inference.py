@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from bdd100k_models.datasets.images import ImageSet, images_of_folder
-from bdd100k_models.datasets.loader import InferenceImages
+from bdd100k_models.datasets.loader import InferenceImages, Preparation
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.distributed import choose_device, set_cpu_threads
 from bdd100k_models.engine.model import build_model, inference_mode, predict, prepare_model
@@ -84,7 +84,8 @@ class Bench:
         """Return images/s of the model alone."""
         model = prepare_model(self.config, self.weights, self.device, channels_last=channels_last)
         batches = [range(start, start + batch_size) for start in range(0, self.prepared * batch_size, batch_size)]
-        dataset = InferenceImages(self.images, batches, self.config.test_dataloader.dataset.pipeline)
+        preparation = Preparation(self.config.test_dataloader.dataset.pipeline)
+        dataset = InferenceImages(self.images, batches, preparation)
         prepared = [dataset[number].data for number in range(len(dataset))]
         count = max(
             2, min(len(self.images.items) // batch_size, 20 if self.device.type == "cuda" else 4), len(prepared)

@@ -205,6 +205,17 @@ def test_what_cannot_work_is_one_line(command: list[str | Path], task: str, tmp_
         assert done.stderr.startswith("error: ") and expected in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("output", ["masks", "colormaps"])
+def test_pictures_that_would_share_a_file_are_refused(
+    command: list[str | Path], task: str, tmp_path: Path, output: str
+) -> None:
+    for name in ("a.jpg", "a.png"):
+        draw_noise(tmp_path / "images" / name, seed=1, size=(90, 160))
+    words = [*command[:5], "--outputs", output, "--images", tmp_path / "images"]
+    done = run(*words, "--format-dir", tmp_path / "out")
+    assert done.returncode == 2 and "another image has this name with another suffix" in done.stderr
+
+
 # ------------------------------------------------------------------------------------------------------- training
 
 

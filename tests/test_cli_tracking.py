@@ -147,6 +147,18 @@ def test_what_cannot_work_is_one_line(root: Path, tmp_path: Path, arguments: lis
     assert message in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("more", [["--batch-size", "2"], ["--resume", "--batch-size", "2"], ["--resume", "--show-dir"]])
+def test_a_refused_command_costs_nothing(
+    reference: Path, flags: list[str | Path], root: Path, tmp_path: Path, more: list[str]
+) -> None:
+    shutil.copytree(reference, tmp_path / "out")
+    pictures = [root / "images/track/val"] if more[-1] == "--show-dir" else []
+    done = run("test", "mot", MODEL, *flags, "--format-dir", tmp_path / "out", *more, *pictures)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    for path in reference.rglob("*"):
+        assert path.is_dir() or (tmp_path / "out" / path.relative_to(reference)).read_bytes() == path.read_bytes()
+
+
 # ------------------------------------------------------------------------------------------------------ the wrapper
 
 

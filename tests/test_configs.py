@@ -18,6 +18,7 @@ import legacy_mmseg
 from bdd100k_models.engine.checkpoint import current_key
 from bdd100k_models.engine.config import load_config
 from bdd100k_models.engine.weightless import build_weightless
+from bdd100k_models.errors import ConfigError
 from bdd100k_models.tasks import TASKS
 from bdd100k_models.zoo.check.plain_config import NAMES, parse, read_config
 from bdd100k_models.zoo.records import config_files
@@ -155,6 +156,24 @@ def test_code_in_a_config_is_found(source: str):
     problems = parse(source)[1]
     assert problems
     assert all("\n" not in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            "from torch.optim import SGD\na = dict(b=[dict(type=SGD)])\n",
+            r" is <class .*SGD'>, not a name",
+        ),
+        ("from torch.optim import Nothing\na = dict(b=Nothing)\n", "imports what is not here"),
+        ("import no_such_module\na = no_such_module.b\n", "imports what is not here"),
+        ("raise RuntimeError('no')\n", "cannot be read as a config"),
+    ],
+)
+def test_configs_hold_names_not_objects(tmp_path: Path, source: str, message: str):
+    (tmp_path / "config.py").write_text(source)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "config.py")
 
 
 def test_a_template_of_the_environment_is_not_filled_in(tmp_path: Path):

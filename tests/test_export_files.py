@@ -159,6 +159,7 @@ def test_without_onnx_there_is_still_torchscript(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--check", "none.jpg"], "none.jpg: no such file or folder"),
+        (["--check", "file"], "file: not an image that can be read"),
         (["--check", "."], "no images in this folder"),
         (["--out", "."], "is a folder; name the file to write"),
         (["--out", "file/model.onnx"], "cannot be written"),

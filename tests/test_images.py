@@ -168,14 +168,14 @@ from pathlib import Path
 import bdd100k_models.registry
 from mmengine.registry import init_default_scope
 from bdd100k_models.datasets.images import images_of_folder
-from bdd100k_models.datasets.loader import InferenceImages, load_batches
+from bdd100k_models.datasets.loader import InferenceImages, Preparation, load_batches
 init_default_scope("mmdet")
 cv2.setNumThreads(4)
 cv2.resize(numpy.zeros((45, 80, 3), numpy.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
 images = images_of_folder(Path(sys.argv[1]))
 pipeline = [{"type": "LoadImageFromFile"}, {"type": "Resize", "scale": (64, 36), "keep_ratio": True}]
 pipeline.append({"type": "PackDetInputs", "meta_keys": ("img_id",)})
-batches = list(load_batches(InferenceImages(images, [[0]], pipeline), workers=1, pin_memory=False))
+batches = list(load_batches(InferenceImages(images, [[0]], Preparation(pipeline)), workers=1))
 assert batches[0].indices == [0]
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)

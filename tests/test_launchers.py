@@ -163,3 +163,14 @@ def test_the_chosen_gpu_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch)
     distributed.start("none", torch.device("cuda", 1))
     distributed.start("none", torch.device("cpu"))
     assert current == [torch.device("cuda", 1)]
+
+
+@pytest.mark.parametrize(("said", "threads"), [("8,2", None), ("2", None), ("1", 4), ("1,4", 4), ("", 4)])
+def test_threads_are_those_that_are_asked_for(monkeypatch: pytest.MonkeyPatch, said: str, threads: int | None) -> None:
+    """OpenMP's variable may have a number for each level of what runs within what."""
+    found: list[int | None] = [None]
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setattr(distributed, "cores", lambda: 4)
+    monkeypatch.setattr(torch, "set_num_threads", found.append)
+    distributed.set_cpu_threads()
+    assert found[-1] == threads

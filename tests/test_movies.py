@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -133,3 +134,20 @@ def test_a_gallery_of_videos_has_pictures_and_movies(tmp_path: Path) -> None:
     for item in images.items:
         drawn = cv2.imread(str(tmp_path / "drawn" / item.name))
         assert np.abs(drawn.astype(int) - cv2.imread(str(item.path))).max() > 60
+
+
+def test_a_gallery_that_fails_at_its_end_leaves_no_half_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate_videos(tmp_path / "data", {"val": 1}, frames=3, size=(128, 72), nproc=1, tasks=["mot"])
+    images = videos_of_folder(tmp_path / "data" / TASKS["mot"].image_dir("val"))
+    saved: list[Path] = []
+
+    def save(path: Path, _: Any) -> None:
+        saved.append(path)
+        if len(saved) == 3:
+            raise OutputError(f"{path}: cannot be written")
+
+    monkeypatch.setattr("bdd100k_models.visualization.gallery.save_picture", save)
+    with pytest.raises(OutputError), Gallery(TASKS["mot"], images, tmp_path / "drawn", 0.5) as gallery:
+        for index in range(3):
+            gallery.add(index, record([index % 3, 7]))
+    assert len(saved) == 3 and list((tmp_path / "drawn").iterdir()) == []

@@ -9,19 +9,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 import bdd100k_models.registry  # noqa: F401
+from bdd100k_models import load_model
+from bdd100k_models.cli import main
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.datasets.synth import generate, generate_videos
 from bdd100k_models.engine.checkpoint import fill, load_weights
-from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.config import load_config, with_own_classes
 from bdd100k_models.engine.model import build_model
 from bdd100k_models.engine.weightless import build_weightless
-from bdd100k_models.errors import CheckpointError, ConfigError, LabelError
+from bdd100k_models.errors import CheckpointError, ConfigError, InputError, LabelError
+from bdd100k_models.export.build import ExportOptions, write_model
+from bdd100k_models.export.load import load_for_export
+from bdd100k_models.formats.scalabel import load_frames
 from bdd100k_models.registry import enter_scope
 from bdd100k_models.tasks import TAGS, TASKS
 from bdd100k_models.zoo.records import config_files
+from conftest import ROOT, draw_noise
+from det_model import MODEL
 
 #: Of each task: its data set, the step that reads the labels, and labels that name their categories.
 READ: dict[str, tuple[dict[str, Any], list[dict[str, Any]], str]] = {
@@ -223,3 +231,64 @@ def test_every_model_begins_with_weights_of_other_classes(task: str) -> None:
         seen.add(text)
         model = build_weightless(model_config(task, name, more=1))
         fill(model, build_weightless(config).state_dict(), {}, Path(name), new_heads=True)
+
+
+# --------------------------------------------------------------------------------------------------- models of others
+
+OWN = """\
+_base_ = ['{root}/det/configs/mini/{model}.py']
+classes = ('scooter', 'tram')
+train_dataloader = dict(dataset=dict(metainfo=dict(classes=classes)))
+model = dict(bbox_head=dict(num_classes={count}))
+load_from = None
+"""
+
+
+def own_model(folder: Path, count: int = 2) -> tuple[Path, Path]:
+    """Write a config of two classes and weights that find both everywhere; returns the files."""
+    config = folder / "own.py"
+    config.write_text(OWN.format(root=ROOT.as_posix(), model=MODEL, count=count))
+    torch.manual_seed(0)
+    state = build_model(load_config(config)).state_dict()
+    for key, value in state.items():
+        if "atss_cls" in key:
+            value.zero_()
+    torch.save({"meta": {}, "state_dict": state}, folder / "own.pth")
+    return config, folder / "own.pth"
+
+
+def test_results_have_the_names_that_the_model_learnt(tmp_path: Path) -> None:
+    config, weights = own_model(tmp_path)
+    image = draw_noise(tmp_path / "images/a.jpg", seed=1, size=(90, 160))
+    (result,) = load_model(config, weights, device="cpu").predict([image])
+    assert set(result.names) == {"scooter", "tram"}
+    flags = [str(config), "--checkpoint", str(weights), "--device", "cpu"]
+    assert main(["test", "det", *flags, "--images", str(image.parent), "--format-dir", str(tmp_path / "out")]) == 0
+    (frame,) = load_frames(tmp_path / "out/det.json")
+    assert {label.category for label in frame.labels or ()} == {"scooter", "tram"}
+    classes = ["--threshold", "0.05", "--classes", "tram"]
+    assert main(["predict", str(config), str(image), *flags[1:], *classes, "--out", str(tmp_path / "drawn")]) == 0
+    (frame,) = load_frames(tmp_path / "drawn/own.json")
+    assert {label.category for label in frame.labels or ()} == {"tram"}
+    description = write_model(load_for_export(config, weights, (96, 160)), tmp_path / "own.onnx", ExportOptions())
+    assert description.categories == ("scooter", "tram") and len(set(description.colours)) == 2
+
+
+def test_what_is_not_possible_with_other_names_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, weights = own_model(tmp_path)
+    folder = draw_noise(tmp_path / "images/a.jpg", seed=1, size=(90, 160)).parent
+    with pytest.raises(InputError, match="and this model has its own"):
+        load_model(config, weights, device="cpu", tracker="bytetrack")
+    flags = [str(config), "--checkpoint", str(weights), "--images", str(folder), "--device", "cpu"]
+    for task, flag in (("det", ["--eval"]), ("mot", ["--tracker", "bytetrack"])):
+        assert main(["test", task, *flags, *flag, "--format-dir", str(tmp_path / "out")]) == 2
+        assert f"{flag[0]} knows the data set's categories alone" in capsys.readouterr().err
+    wrong = own_model(tmp_path, count=3)
+    for load in (load_model, load_for_export):
+        with pytest.raises(ConfigError, match=r"bbox_head has 3 outputs .* has 2 classes \(scooter, tram\)"):
+            load(*wrong)
+    assert main(["test", "det", *flags, "--format-dir", str(tmp_path / "out")]) == 2
+    assert "3 outputs" in capsys.readouterr().err
+    tagging = Config({"train_dataloader": {"dataset": {"metainfo": {"classes": ["dry", "wet"]}}}})
+    with pytest.raises(ConfigError, match=r"classes of its own \(dry, wet"):
+        with_own_classes(TASKS["tagging"], tagging)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bdd100k_models.datasets.images import images_of_folder
 from bdd100k_models.datasets.joints import FLIP_INDICES, mirrored
-from bdd100k_models.datasets.loader import InferenceImages
+from bdd100k_models.datasets.loader import InferenceImages, Preparation
 from bdd100k_models.datasets.person_boxes import PersonBox, as_regions, read_person_boxes
 from bdd100k_models.datasets.pose import BDD100KPoseDataset
 from bdd100k_models.datasets.pose_transforms import PersonBoxCenterScale, RandomCenterShift, RandomScaleRotation
@@ -225,9 +225,10 @@ def test_files_of_boxes_that_cannot_be_used(tmp_path: Path):
         read_person_boxes(write(path, [{"image_id": 1, "bbox": [1, 2, 3, 4]}]), ["a.jpg"])
     with pytest.raises(LabelError, match=r"names none of the images \(a.jpg, ...\), but c.jpg"):
         read_person_boxes(write(path, [{"name": "c.jpg", "labels": []}]), ["a.jpg"])
-    path.write_text('[{"image_id": 1,')
-    with pytest.raises(LabelError):
-        read_person_boxes(path, ["a.jpg"])
+    for text in (b'[{"image_id": 1,', b'[{"image_id": 1, "file_name": "\xe9.jpg", "bbox": [1, 2, 3, 4], "score": 1}]'):
+        path.write_bytes(text)
+        with pytest.raises(LabelError):
+            read_person_boxes(path, ["a.jpg"])
 
 
 def test_boxes_below_the_least_score_are_left_out():
@@ -260,7 +261,7 @@ def test_the_loader_tells_of_boxes_that_it_leaves_out(tmp_path: Path):
     regions = as_regions({"a.jpg": [*bad, PersonBox(150, 80, 400, 200, 1)]})
     enter_scope("mmpose")
     pipeline = load_config(config_files("pose")["res50_256x192_1x_pose_bdd100k"]).test_dataloader.dataset.pipeline
-    batch = InferenceImages(images_of_folder(tmp_path), [[0, 1]], pipeline, regions)[0]
+    batch = InferenceImages(images_of_folder(tmp_path), [[0, 1]], Preparation(pipeline), regions)[0]
     assert batch.owners == [0] and batch.indices == [0, 1] and list(batch.remarks) == [0]
     message = batch.remarks[0].message
     assert "person box (5, 5, 5, 50) has no area, left out; person box (200, 5, 250, 50) lies outside" in message

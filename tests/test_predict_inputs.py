@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from bdd100k_models.cli import main
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import ImageError, InputError
+from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.run import PredictOptions, run_predict
 from bdd100k_models.inference.sources import find_sources
 from conftest import draw_noise
+from det_model import MODEL
 from predict_support import Stub, fast_detector_file, write_video
 from test_predict_faults import SHIPPED
 from zoo_server import serving
@@ -127,3 +129,41 @@ def test_pictures_hold_names_apart_that_look_alike(tmp_path: Path) -> None:
     for number, name in enumerate((b"a\xe9", b"a\xe8")):
         draw_noise(tmp_path / "b.jpg", seed=number, size=(40, 60)).rename(tmp_path / os.fsdecode(name + b".jpg"))
     assert len(set(names_in(predict(tmp_path, tmp_path / "*.jpg")))) == 2
+
+
+def test_hidden_videos_are_left_out_as_hidden_pictures_are(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in/drive.mp4", 2)
+    (tmp_path / "in/._drive.mp4").write_bytes(b"as macOS leaves beside it")
+    assert [source.name for source in find_sources([str(tmp_path / "in")], tmp_path)] == ["drive"]
+
+
+def test_faults_of_addresses_are_told_of_the_address(tmp_path: Path) -> None:
+    draw_noise(tmp_path / "a.jpg", seed=1, size=(40, 60))
+    with serving() as server:
+        server.files["/1/street.jpg"] = (tmp_path / "a.jpg").read_bytes()
+        server.files["/2/street.jpg"] = b"<html>"
+        server.files["/street.mp4"] = b"<html>"
+        addresses = [f"{server.address}/{number}/street.jpg" for number in (1, 2)]
+        report = run_predict([Stub()], find_sources(addresses, tmp_path / "f"), PredictOptions(tmp_path / "out"))
+        with pytest.raises(ImageError, match=f"^{server.address}/street.mp4: "):
+            find_sources([f"{server.address}/street.mp4"], tmp_path / "f")
+    (problem,) = report.problems
+    assert problem.name == addresses[1] and str(tmp_path) not in problem.message
+
+
+def test_the_next_frame_of_a_folder_is_taken_for_a_broken_one(tmp_path: Path) -> None:
+    for number in range(10):
+        draw_noise(tmp_path / f"v/{number}.jpg", seed=number, size=(8, 8))
+    for number in (3, 6, 7, 8):
+        (tmp_path / f"v/{number}.jpg").write_text("no picture")
+    (source,) = find_sources([str(tmp_path / "v")], tmp_path, every=3, as_videos=True)
+    found = [item.position if isinstance(item, Picture) else Path(item.name).name for item in source]
+    assert found == [0, "3.jpg", 1, "6.jpg", "7.jpg", "8.jpg", 3] and source.count == 4
+    assert [item.name for item in source if isinstance(item, Picture)] == ["0.jpg", "4.jpg", "9.jpg"]
+
+
+def test_a_followed_model_knows_the_categories_of_tracks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["predict", MODEL, str(write_video(tmp_path / "a.mp4", 2)), "--out", str(tmp_path / "out")]
+    assert main([*words, "--tracker", "bytetrack", "--classes", "traffic light"]) == 2
+    assert "traffic light" in capsys.readouterr().err and not (tmp_path / "out").exists()

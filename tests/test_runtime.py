@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,10 +17,12 @@ from PIL import Image
 
 from bdd100k_models.errors import CheckpointError, ImageError, MissingFileError
 from bdd100k_models.inference.pictures import take_picture
+from bdd100k_models.inference.results import Instances
 from bdd100k_models.runtime import load
 from bdd100k_models.runtime.description import Description, read_description
 from bdd100k_models.runtime.people import person_score, region_of
 from bdd100k_models.runtime.pictures import cover, fit, read_picture, resize, take_region
+from bdd100k_models.runtime.runner import Frame, _instances
 from bdd100k_models.runtime.segments import OFFSET, fuse, paint_masks, paste_mask
 from conftest import ROOT
 
@@ -102,6 +106,25 @@ def whole_masks(masks: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         inside, (rows, columns) = paste_mask(mask, box, (50, 70), 0.5)
         target[rows, columns] = inside
     return pasted
+
+
+def test_a_mask_is_not_squeezed_where_its_picture_ends() -> None:
+    """A graph sees a low picture filled up below; an object's box may reach into what was filled."""
+    unused: dict[str, Any] = {field.name: None for field in fields(Description)}
+    description = Description(**unused | {"categories": ("car",), "options": {"mask_threshold": 0.5}})
+    mask = np.zeros((1, 28, 28), np.float32)
+    mask[:, :14] = 1  # the upper half of the object
+    outputs = {
+        "boxes": np.array([[10, 20, 30, 60]], np.float32),
+        "scores": np.array([0.9], np.float32),
+        "classes": np.array([0]),
+        "masks": mask,
+    }
+    frame = Frame("a.jpg", noise(50, 80), (25, 40))  # the picture at half its size, 25 rows of 45
+    result = _instances(description, frame, outputs, 0.3)
+    assert result.boxes.tolist() == [[20, 40, 60, 50]]
+    assert (result.segments[40:, 20:60] == 1).all() and result.segments.sum() == 400
+    assert isinstance(result, Instances)
 
 
 @pytest.mark.parametrize("seed", range(5))

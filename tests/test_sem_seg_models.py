@@ -13,7 +13,7 @@ from mmengine.structures import PixelData
 from torch.nn import functional
 
 from bdd100k_models.datasets.images import images_of_folder
-from bdd100k_models.datasets.loader import InferenceImages
+from bdd100k_models.datasets.loader import InferenceImages, Preparation
 from bdd100k_models.engine import semantic
 from bdd100k_models.engine.config import load_config, use_views
 from bdd100k_models.engine.model import build_model, predict, prepare_model
@@ -82,7 +82,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def load_all(config: Any, folder: Path) -> dict[str, Any]:
     """Return all images of a folder as one batch."""
     images = images_of_folder(folder)
-    return InferenceImages(images, [range(len(images.items))], config.test_dataloader.dataset.pipeline)[0].data
+    preparation = Preparation(config.test_dataloader.dataset.pipeline)
+    return InferenceImages(images, [range(len(images.items))], preparation)[0].data
 
 
 def scores_by_hand(model: Any, image: np.ndarray, scale: tuple[int, int], mirrored: bool) -> torch.Tensor:

@@ -73,6 +73,18 @@ def test_sound_may_change_on_the_way(tmp_path: Path, codec: str, parts: list[tup
         assert (quiet[2:-4] > 0.05).mean() > 0.9
 
 
+def test_a_broken_packet_costs_itself_alone(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "a.mkv", 40, audio="flac")
+    with av.open(str(film)) as file:
+        broken = [bytes(packet) for packet in file.demux(audio=0) if packet.size][5]
+    data = film.read_bytes()
+    assert data.count(broken) == 1
+    film.write_bytes(data.replace(broken, bytes(len(broken))))
+    assert predict(film, tmp_path / "out").problems == []
+    name, length, _ = sound_of(tmp_path / "out/videos/a.mp4")
+    assert name == "aac" and abs(length - 4) < 0.4
+
+
 @pytest.mark.parametrize("every", [1, 7, 40, 1000])
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_goes_on_to_the_end(tmp_path: Path, codec: str, every: int) -> None:

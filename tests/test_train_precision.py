@@ -29,6 +29,8 @@ def chosen(device: torch.device, amp: bool, **wrapper: object) -> dict[str, obje
         (CPU, False, {"type": "Other", "own": 1}, {"type": "Other", "own": 1}),
         (GPU, False, {"type": "OptimWrapper"}, {"type": "OptimWrapper"}),
         (GPU, True, {"type": "OptimWrapper"}, {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}),
+        (GPU, True, {}, {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}),
+        (GPU, False, {}, {"type": "OptimWrapper"}),
         (GPU, False, {"type": "AmpOptimWrapper", "loss_scale": 8.0}, {"type": "AmpOptimWrapper", "loss_scale": 8.0}),
         (GPU, False, {"type": "CpuAmpOptimWrapper"}, {"type": "AmpOptimWrapper", "loss_scale": "dynamic"}),
     ],

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime
 import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +62,48 @@ def test_processes_of_slurm_join_and_read_images_as_before() -> None:
         return distributed.rank(), distributed.world_size(), distributed.on_main(lambda: rank), start_method
 
     assert together(work) == [(0, 2, 0, None), (1, 2, 0, None)]
+
+
+def test_a_process_that_fails_alone_says_so_and_ends(tmp_path: Path) -> None:
+    """It must not end the group, which with NCCL waits for the others: they wait for this one."""
+    code = """
+import argparse, sys, time
+import torch.distributed
+from mmengine.config import Config
+from bdd100k_models.cli import run_command
+from bdd100k_models.commands.joined import add_launcher_arguments, joined
+from bdd100k_models.engine import distributed
+from bdd100k_models.errors import InputError
+
+def run(args):
+    with joined(args, Config({})):
+        if distributed.rank() == 1:
+            raise InputError("the disk is full")
+        distributed.barrier()
+
+torch.distributed.destroy_process_group = lambda *_: time.sleep(600)
+parser = argparse.ArgumentParser()
+parser.set_defaults(run=run, device="cpu")
+add_launcher_arguments(parser)
+sys.exit(run_command(parser, ["--launcher", "slurm"]))
+"""
+    slurm = {"SLURM_NTASKS": "2", "SLURM_NODELIST": "localhost", "SLURM_JOB_ID": f"{tmp_path}"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=os.environ | slurm | {"SLURM_PROCID": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=120)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert processes[1].returncode == 2 and said[1] == "error: the disk is full\n"
+    assert processes[0].returncode != 0
 
 
 def test_all_processes_validate_with_the_statistics_of_the_first() -> None:

@@ -27,6 +27,7 @@ from bdd100k_models.inference.results import ClassMap, Detections, Instances, Ma
 from bdd100k_models.tasks import JOINTS, PALETTE, TASKS
 from bdd100k_models.visualization.colour_maps import colour_map
 from bdd100k_models.visualization.drawing import Canvas, colour_of, draw_boxes, scale_of, text_mask
+from bdd100k_models.visualization.jobs import DrawOptions, make_jobs
 from bdd100k_models.visualization.layout import beside, contact_sheets
 from bdd100k_models.visualization.results import draw_result, draw_results
 from conftest import ROOT, draw_noise
@@ -126,6 +127,30 @@ def test_bitmasks_are_read_as_written(tmp_path: Path) -> None:
     assert result.names == ["pedestrian", "rider", "car", "truck"]
 
 
+def test_predicted_bitmasks_have_the_scores_beside_them(tmp_path: Path) -> None:
+    ids = np.kron([[1, 2, 3, 0]], np.ones((8, 8))).astype(np.int32)
+    write_bitmask(tmp_path / "bitmasks/a.png", np.where(ids > 0, 3, 0).astype(np.uint8), ids)
+    scores = [{"id": str(number), "index": number, "score": number / 4} for number in (3, 1)]
+    (tmp_path / "score.json").write_text(json.dumps([{"name": "a.jpg", "labels": scores}]))
+    (result,) = read_all(tmp_path / "bitmasks", "ins_seg", None)
+    assert result.scores.tolist() == [0.25, 0.0, 0.75] and not result.labelled
+    painted = colour_map(result, 0.5)
+    assert painted[ids == 3].any() and not painted[ids < 3].any()
+    assert colour_map(result)[ids == 1].any()
+    (tmp_path / "score.json").unlink()
+    (result,) = read_all(tmp_path / "bitmasks", "ins_seg", None)
+    assert result.scores.tolist() == [1.0] * 3 and result.labelled
+
+
+def test_only_what_belongs_together_is_drawn_together(tmp_path: Path) -> None:
+    """Names of images may have a folder, which makes no video of them: each is a piece of work of its own."""
+    frames = [{"name": f"val/{number}.jpg", "labels": []} for number in range(3)]
+    (tmp_path / "l.json").write_text(json.dumps(frames))
+    for task, movies, count in (("det", False, 3), ("det", True, 1), ("mot", False, 1)):
+        options = DrawOptions(TASKS[task], tmp_path, tmp_path / "o", movies=movies)
+        assert len(make_jobs(find_labels(tmp_path / "l.json", TASKS[task]), None, options)) == count
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6))
 def test_boxes_around_masks(seed: int, count: int) -> None:
     segments = np.random.default_rng(seed).integers(0, count + 1, (9, 11)).astype(np.int32)
@@ -148,6 +173,7 @@ def test_predictions_keep_their_scores(tmp_path: Path) -> None:
     (result,) = read_all(path, "det")
     assert not result.labelled and result.scores.tolist() == [0.4, 0.9]
     assert result.names == ["car", "other vehicle"]
+    assert colour_of("scooter") not in PALETTE.values() and colour_of("scooter") != colour_of("tram")
     assert colour_of("other vehicle") == PALETTE["car"] and colour_of("person") == PALETTE["person"]
 
 
@@ -475,6 +501,10 @@ def test_masks_of_two_sizes_cannot_stand_side_by_side(tmp_path: Path, capsys: py
         (["det", "-o", "o", "--beside", "x", "--beside-labels"], "give one of them"),
         (["det", "--color-map", "-l", "l.json", "-i", ".", "-o", "o"], "no masks to paint"),
         (["tagging", "--color-map", "-l", "l.json", "-o", "o"], "no masks to paint"),
+        (["sem_seg", "-i", ".", "-c", ".", "-o", "o", "--threshold", "0.5"], "--threshold is for drawings of labels"),
+        (["sem_seg", "-i", ".", "-c", ".", "-o", "o", "--beside-labels"], "--beside-labels is for drawings"),
+        (["sem_seg", "-l", ".", "--color-map", "-o", "o", "--format", "jpg"], "colour maps are PNG"),
+        (["det", "-l", "l.json", "-i", ".", "-o", "o", "--columns", "3"], "add --sheet"),
         (["det", "-l", "l.json", "-i", ".", "-o", "."], "would replace the originals"),
         (["sem_seg", "-i", "none", "-c", ".", "-o", "."], "would replace the originals"),
         (["sem_seg", "-l", ".", "--color-map", "-o", "."], "would replace the originals"),

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from bdd100k_models.export.build import SUFFIXES, ExportOptions, check_installed, write_model
     from bdd100k_models.export.load import load_for_export
     from bdd100k_models.inference.find import find_config
+    from bdd100k_models.runtime.pictures import read_picture
     from bdd100k_models.tasks import IMAGE_SIZE
 
     options = ExportOptions(
@@ -80,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     _, config = find_config(args.name)
     path = args.out or Path(f"{config.stem}{SUFFIXES[args.format]}")
     pictures = find_pictures(args.check or ())
+    for picture in pictures:
+        read_picture(picture)
     _check_output(path)
     model = load_for_export(args.name, args.checkpoint, size)
     description = write_model(model, path, options)

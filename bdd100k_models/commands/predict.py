@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     from bdd100k_models.engine import distributed
     from bdd100k_models.inference.find import find_config
     from bdd100k_models.inference.sources import find_sources
-    from bdd100k_models.tasks import TASKS
+    from bdd100k_models.tasks import get_task
 
     distributed.choose_device(args.device)
     configs = [find_config(name) for name in names]
@@ -135,10 +135,14 @@ def run(args: argparse.Namespace) -> int:
     _check_flags_of_tasks(args, [task.name for task in tasks])
     if args.classes is not None:
         from bdd100k_models.inference.convert import check_classes
+        from bdd100k_models.inference.names import TRACKED
 
-        check_classes(args.classes, tasks)
+        followed = TRACKED if args.tracker is not None else {}
+        check_classes(
+            args.classes, [get_task(followed[task.name]) if task.name in followed else task for task in tasks]
+        )
     distributed.set_cpu_threads()
-    as_videos = args.tracker is not None or any(TASKS[task.name].videos for task in tasks)
+    as_videos = args.tracker is not None or any(task.videos for task in tasks)
     with tempfile.TemporaryDirectory(prefix="bdd100k-models-") as folder:
         # what is named must be there before weights are fetched
         sources = find_sources(args.inputs, Path(folder), every=args.every, as_videos=as_videos)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bdd100k_models.commands import pose
+from bdd100k_models.commands.joined import add_launcher_arguments, joined
 from bdd100k_models.commands.limits import check_least
 from bdd100k_models.commands.task_verb import TaskVerb
 from bdd100k_models.errors import ConfigError, InputError, MissingFileError
@@ -122,10 +123,7 @@ def _add_running_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override entries of the config, e.g. model.test_cfg.rcnn.score_thr=0.1",
     )
-    group.add_argument(
-        "--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="who started the processes"
-    )
-    group.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
+    add_launcher_arguments(group)
     group.add_argument(
         "--gpu-collect", "--gpu_collect", action="store_true", help="accepted; results never need collecting here"
     )
@@ -174,16 +172,23 @@ def carry_out(args: argparse.Namespace) -> Outcome | None:
             raise ConfigError(f"{path}: has no {key}, so it cannot be tested; name a model's config")
     if args.aug_test:
         use_views(config)
-
-    from bdd100k_models.engine import distributed
-
-    distributed.find_place(args.launcher, args.local_rank)
-    device = distributed.choose_device(args.device)
-    distributed.start(args.launcher, device, distributed.patience(config))
-    try:
+    task = _with_own_classes(task, args, config)
+    with joined(args, config) as device:
         return _run_joined(task, args, path, config, device)
-    finally:
-        distributed.stop()
+
+
+def _with_own_classes(task: Task, args: argparse.Namespace, config: Config) -> Task:
+    """Return the task with the classes that the config has, if all that was asked for can be done with them."""
+    from bdd100k_models.engine.config import with_own_classes
+
+    detected = get_task(_MODELS_OF[task.name][0]) if args.tracker else task
+    own = with_own_classes(detected, config)
+    if own is detected:
+        return task
+    for flag, given in (("--tracker", args.tracker), ("--eval", args.eval)):
+        if given is not None:
+            raise InputError(f"{flag} knows the data set's categories alone, and the config has others; leave it out")
+    return own
 
 
 def _run_joined(task: Task, args: argparse.Namespace, path: Path, config: Config, device: Any) -> Outcome | None:

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from bdd100k_models.commands.joined import add_launcher_arguments, joined
 from bdd100k_models.commands.task_verb import TaskVerb
 from bdd100k_models.tasks import get_task
 
@@ -54,8 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cfg-options", "--options", nargs="+", metavar="KEY=VALUE", help="override entries of the config"
     )
-    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by older launchers")
+    add_launcher_arguments(parser)
 
 
 _VERB = TaskVerb(
@@ -92,10 +92,7 @@ def run(args: argparse.Namespace) -> int:
     path = resolve_config(task.name, args.config)
     config = load_config(path, parse_overrides(args.cfg_options))
     resume: bool | Path = bool(args.resume) if args.resume in (None, "auto") else Path(args.resume)
-    distributed.find_place(args.launcher, args.local_rank)
-    device = distributed.choose_device(args.device)
-    distributed.start(args.launcher, device, distributed.patience(config))
-    try:
+    with joined(args, config) as device:
         checkpoint = run_training(
             config,
             TrainOptions(
@@ -118,6 +115,4 @@ def run(args: argparse.Namespace) -> int:
         )
         if distributed.rank() == 0:
             print(f"finished: {checkpoint}")
-    finally:
-        distributed.stop()
     return 0

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bdd100k_models.commands.limits import check_least, check_share
 from bdd100k_models.commands.task_verb import TaskVerb
 from bdd100k_models.errors import InputError, MissingFileError
+from bdd100k_models.inference.names import THRESHOLD
 from bdd100k_models.tasks import SPLITS, Task, get_task
 
 if TYPE_CHECKING:
     from bdd100k_models.visualization.jobs import Drawn, DrawOptions
 
 _PROBLEMS_SHOWN = 10
+_FORMAT = "jpg"
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH = 4, 6, 2400
 
 _EXAMPLES = """\
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data-root", metavar="ROOT", help="folder with images/ and labels/, where -i or -l is left out"
     )
     group.add_argument("--split", choices=SPLITS, help="split of the data set (default: val)")
-    group.add_argument("--threshold", metavar="SCORE", type=float, default=0.3, help="least score (default: 0.3)")
+    group.add_argument("--threshold", metavar="SCORE", type=float, help=f"least score (default: {THRESHOLD})")
     group.add_argument("-n", "--num-samples", metavar="N", type=int, default=-1, help="draw the first N (-1: all)")
     group = parser.add_argument_group("output")
     group.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder of the pictures")
@@ -55,9 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--beside", metavar="PATH", type=Path, help="draw these labels on the right of the others")
     group.add_argument("--beside-labels", action="store_true", help="draw the labels of the split on the right")
     group.add_argument("--sheet", action="store_true", help="also put the pictures on contact sheets")
-    group.add_argument("--columns", metavar="N", type=int, default=_SHEET_COLUMNS, help="of a sheet (default: 4)")
+    group.add_argument("--columns", metavar="N", type=int, help=f"of a sheet (default: {_SHEET_COLUMNS})")
     group.add_argument("--movies", action="store_true", help="of videos: also a film each, 5 frames a second")
-    group.add_argument("--format", choices=("jpg", "png"), default="jpg", help="of the pictures (default: jpg)")
+    group.add_argument("--format", choices=("jpg", "png"), help="of the pictures (default: jpg)")
     group.add_argument("--nproc", metavar="N", type=int, help="processes (default: one for each core)")
 
 
@@ -106,11 +108,26 @@ def run(args: argparse.Namespace) -> int:
 def _check_arguments(args: argparse.Namespace) -> None:
     if args.color is not None and (args.labels is not None or args.color_map):
         raise InputError("-c lays colour maps over images; leave out -l and --color-map")
+    given = {
+        "--beside": args.beside,
+        "--beside-labels": args.beside_labels,
+        "--movies": args.movies,
+        "--threshold": args.threshold,
+        "--format": args.format,
+    }
+    for flag in [flag for flag, value in given.items() if value not in (None, False)]:
+        if args.color is not None:
+            raise InputError(f"{flag} is for drawings of labels, and -c lays colour maps over images; leave it out")
+    if args.color_map and args.format is not None:
+        raise InputError("--format is for drawings, and colour maps are PNG; leave it out")
+    if args.columns is not None and not args.sheet:
+        raise InputError("--columns is of contact sheets; add --sheet, or leave it out")
     if args.beside is not None and args.beside_labels:
         raise InputError("--beside and --beside-labels both say what is on the right; give one of them")
     if args.num_samples < -1 or args.num_samples == 0:
         raise InputError(f"--num-samples must be at least 1, or -1 for all, not {args.num_samples}")
-    check_share(args, "threshold")
+    if args.threshold is not None:
+        check_share(args, "threshold")
     check_least(args, 1, "columns", "nproc")
 
 
@@ -160,8 +177,8 @@ def _options(task: Task, args: argparse.Namespace) -> DrawOptions:
         task=task,
         images=_images(task, args) if needs_images or given else None,
         out_dir=args.output,
-        suffix=".png" if args.color_map else f".{args.format}",
-        threshold=args.threshold,
+        suffix=".png" if args.color_map else f".{args.format or _FORMAT}",
+        threshold=THRESHOLD if args.threshold is None else args.threshold,
         colours=args.color_map,
         movies=args.movies,
     )
@@ -214,7 +231,7 @@ def _write_sheets(files: Sequence[Path], args: argparse.Namespace) -> None:
     from bdd100k_models.visualization.drawing import save_picture
     from bdd100k_models.visualization.layout import contact_sheets
 
-    for number, sheet in enumerate(contact_sheets(files, args.columns, _SHEET_ROWS, _SHEET_WIDTH), 1):
-        path = args.output / f"sheet-{number:03d}.{args.format}"
+    for number, sheet in enumerate(contact_sheets(files, args.columns or _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_WIDTH), 1):
+        path = args.output / f"sheet-{number:03d}.{args.format or _FORMAT}"
         save_picture(path, sheet)
         print(f"sheet: {path}")

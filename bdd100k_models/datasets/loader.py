@@ -133,7 +133,7 @@ class InferenceImages(Dataset[Batch]):
     Args:
         images: The run's images.
         batches: Indices of the images of each batch.
-        pipeline: The config's test pipeline (see :class:`Preparation`, also for what is raised).
+        preparation: What the config's test pipeline does with an image.
         regions: For models that look at regions: what the pipeline is told about each region of an image, by the
             image's name. None: each image is one sample.
     """
@@ -142,13 +142,13 @@ class InferenceImages(Dataset[Batch]):
         self,
         images: ImageSet,
         batches: Sequence[Sequence[int]],
-        pipeline: Sequence[dict[str, Any]],
+        preparation: Preparation,
         regions: Regions | None = None,
     ) -> None:
         self.images = images
         self.batches = batches
         self.regions = regions
-        self.preparation = Preparation(pipeline)
+        self.preparation = preparation
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -209,7 +209,7 @@ def _say_unless_cut_off(kind: type[BaseException], error: BaseException, trace: 
         sys.__excepthook__(kind, error, trace)
 
 
-def load_batches(dataset: InferenceImages, workers: int, pin_memory: bool) -> Iterator[Batch]:
+def load_batches(dataset: InferenceImages, workers: int) -> Iterator[Batch]:
     """Yield the batches in order, prepared ahead by ``workers`` processes (0: in this one)."""
     # the workers are the parallelism; and a forked worker waits for ever for threads that OpenCV had started before
     cv2.setNumThreads(0)
@@ -218,7 +218,6 @@ def load_batches(dataset: InferenceImages, workers: int, pin_memory: bool) -> It
         batch_size=None,
         num_workers=workers,
         worker_init_fn=_begin_worker,
-        pin_memory=pin_memory,
         prefetch_factor=2 if workers else None,
     )
     yield from loader

@@ -138,7 +138,7 @@ def _is_detection_list(path: Path) -> bool:
         entries = msgspec.json.decode(path.read_bytes(), type=list[dict[str, msgspec.Raw]])
     except OSError as error:
         raise LabelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return bool(entries) and "image_id" in entries[0]
 
@@ -146,7 +146,7 @@ def _is_detection_list(path: Path) -> bool:
 def _boxes_of_detections(path: Path, names: Sequence[str], names_file: Path | None) -> dict[str, list[PersonBox]]:
     try:
         detections = msgspec.json.decode(path.read_bytes(), type=list[_Detection])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: {error}; entries need image_id, bbox (x, y, width, height) and score") from None
     known: Mapping[int | str, str] | None = None
     boxes: dict[str, list[PersonBox]] = {}
@@ -195,7 +195,7 @@ def _read_ids(path: Path) -> dict[int | str, str]:
         return {number: frame.name for number, frame in enumerate(load_any_frames(path), start=1)}
     try:
         images = msgspec.json.decode(path.read_bytes(), type=_CocoImages).images
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: {error}; this is no COCO JSON with images") from None
     return {image.id: image.file_name for image in images}
 

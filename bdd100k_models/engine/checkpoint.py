@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from bdd100k_models.compat.mmengine_load import safe_types
-from bdd100k_models.errors import CheckpointError, MissingFileError
+from bdd100k_models.errors import CheckpointError, MissingFileError, first_line
 
 #: Keys that a checkpoint may lack, with the reason.
 MAY_BE_MISSING: Mapping[str, str] = {
@@ -68,7 +68,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(_explain_unpickling(path, str(error))) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
-        reason = str(error).split("\n", 1)[0][:120] or type(error).__name__
+        reason = first_line(error)
         raise CheckpointError(f"{path}: damaged or cut off ({reason}); download it again") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dict of weights")

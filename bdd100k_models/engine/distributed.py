@@ -16,7 +16,7 @@ from mmengine import dist
 from mmengine.config import Config
 from torch.distributed.rendezvous import rendezvous
 
-from bdd100k_models.errors import ConfigError, InputError, ZooError
+from bdd100k_models.errors import ConfigError, InputError, ZooError, first_line
 from bdd100k_models.processes import cores
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 _LEAST_THREADS = 2
 
 #: For how long a process waits for the others once all are there. They may be busy for hours, with the longest video or
-#: with scoring; that one has died, torchrun and mpirun see at once, and srun with --kill-on-bad-exit.
+#: with scoring; that one has ended, torchrun and mpirun see at once, and srun with --kill-on-bad-exit.
 PATIENCE = datetime.timedelta(days=1)
 
 #: For how long it waits for all to begin.
@@ -171,7 +171,8 @@ def set_cpu_threads() -> None:
     With one thread PyTorch 2.11 computes 1x1 convolutions by another algorithm: several times slower, and with another
     rounding than with two or more (for which all counts agree), so results would depend on the number of processes.
     """
-    if int(os.environ.get("OMP_NUM_THREADS", "0") or 0) >= _LEAST_THREADS:
+    outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # such as 8,2: of what runs within what
+    if int(outermost or 0) >= _LEAST_THREADS:
         return
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(_LEAST_THREADS, cores() // ranks))
@@ -220,7 +221,7 @@ def start(launcher: str, device: torch.device, wait: datetime.timedelta = PATIEN
         raise InputError(
             f"--launcher {launcher}: the {os.environ.get('WORLD_SIZE', '?')} processes did not find each other at "
             f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')} within {gathering} "
-            f"({str(error).splitlines()[0]}); see what stopped the others"
+            f"({first_line(error, 200)}); see what stopped the others"
         ) from None
     store.set_timeout(wait)
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)

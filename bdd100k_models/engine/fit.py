@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from bdd100k_models.errors import ConfigError
+from bdd100k_models.tasks import Task
 
 #: Heads whose number of classes says nothing: they tell objects from background, or one object from another.
 _CLASS_AGNOSTIC = ("RPNHead", "EmbeddingRPNHead", "QuasiDenseEmbedHead")
@@ -46,6 +47,20 @@ def check_fit(model: nn.Module, meta: Mapping[str, Any]) -> None:
                 f"({_shown(classes)}); set model.{name}.{attribute}, or the classes in "
                 "train_dataloader.dataset.metainfo"
             )
+
+
+def check_categories(model: nn.Module, task: Task) -> None:
+    """Check that a model's outputs are the categories that its results will name.
+
+    Args:
+        model: As built.
+        task: Its task, with the model's own categories; those that name other things than categories pass.
+
+    Raises:
+        ConfigError: See :func:`check_fit`.
+    """
+    if task.categories and task.name not in ("pan_seg", "pose"):
+        check_fit(model, {"classes": task.categories})
 
 
 def check_scored(trained: Mapping[str, Any], scored: Mapping[str, Any], official: Iterable[Sequence[str]]) -> None:

@@ -16,10 +16,14 @@ from torch import nn
 
 from bdd100k_models.engine.checkpoint import load_weights
 from bdd100k_models.engine.grouping import alike
-from bdd100k_models.errors import ConfigError, InputError
+from bdd100k_models.errors import ConfigError, InputError, ZooError, first_line
 from bdd100k_models.registry import enter_scope
 
-_NO_MEMORY = ("out of memory", "can't allocate", "is killed by signal: Killed", "Cannot allocate memory")
+#: What PyTorch, NumPy and the system say of it; a bus error means that memory which processes share is full.
+_NO_MEMORY = (
+    *("out of memory", "can't allocate", "Cannot allocate memory", "Unable to allocate"),
+    *("is killed by signal: Killed", "is killed by signal: Bus error", "shared memory (shm)"),
+)
 
 
 def build_model(config: Config) -> nn.Module:
@@ -151,15 +155,19 @@ def explain_memory(advice: str) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if not ran_out_of_memory(error):
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, ZooError) or not ran_out_of_memory(error):
             raise
-        raise InputError(f"there is not enough memory ({str(error).split('. ', 1)[0][:120]}); {advice}") from error
+        reason = first_line(error).split(". ", 1)[0]
+        raise InputError(f"there is not enough memory ({reason}); {advice}") from error
 
 
-def ran_out_of_memory(error: Exception) -> bool:
-    """Tell whether an error means that memory ran out, also in a process that prepares images."""
-    return isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY)
+def ran_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or what it was raised from, means that memory ran out, also in what prepares images."""
+    if error is None:
+        return False
+    told = isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY)
+    return told or ran_out_of_memory(error.__cause__)
 
 
 def predict(model: nn.Module, batch: dict[str, Any], channels_last: bool = False) -> list[dict[str, Any]]:

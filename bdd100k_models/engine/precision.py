@@ -39,6 +39,7 @@ def set_precision(config: Config, device: torch.device, *, amp: bool) -> None:
             precision on the CPU; one that an earlier run left, with that of the CPU, as it says.
     """
     wrapper = config.optim_wrapper
+    wrapper.setdefault("type", "OptimWrapper")  # as OpenMMLab does
     mixed = wrapper.type in ("AmpOptimWrapper", CpuAmpOptimWrapper.__name__)
     amp = amp or wrapper.type == CpuAmpOptimWrapper.__name__
     if device.type != "cpu":

@@ -173,6 +173,8 @@ def wrap_for_running(config: Config, validate: bool, metric: str | None) -> None
         ConfigError: The loop is not known, or checkpoints are to be saved from which it could not go on.
     """
     loader = config.train_dataloader
+    if "sampler" not in loader:
+        raise ConfigError(f"{config.filename}: train_dataloader has no sampler; give it one, such as DefaultSampler")
     if loader.dataset.get("type") != "SeededDataset":
         loader.dataset = {"type": "SeededDataset", "dataset": loader.dataset}
         loader.sampler = {"type": "SeededSampler", "sampler": loader.sampler}

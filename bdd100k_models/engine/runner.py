@@ -36,7 +36,8 @@ class TrainingRunner(Runner):  # type: ignore[misc]
             InputError: The run had another learning rate, which would stay: the optimiser's state holds it.
         """
         wanted = self._rates()
-        super().resume(filename, *arguments, **options)
+        # where a GPU is, optimisers keep their counts of steps on the CPU; there they would be waited for in each step
+        super().resume(filename, *arguments, **{"map_location": "cpu"} | options)
         for now, before in zip(wanted, self._rates(), strict=True):
             if not math.isclose(now, before, rel_tol=1e-6):
                 raise InputError(

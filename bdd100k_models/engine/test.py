@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -16,9 +16,10 @@ from mmengine.config import Config
 
 from bdd100k_models import __version__
 from bdd100k_models.datasets.images import ImageSet
-from bdd100k_models.datasets.loader import Batch, InferenceImages, Regions, load_batches
+from bdd100k_models.datasets.loader import Batch, InferenceImages, Preparation, Regions, load_batches
 from bdd100k_models.engine import distributed
 from bdd100k_models.engine.checkpoint import file_digest
+from bdd100k_models.engine.fit import check_categories
 from bdd100k_models.engine.model import explain_memory, inference_mode, predict_in_parts, prepare_model
 from bdd100k_models.engine.shards import (
     ERRORS_FILE,
@@ -39,6 +40,8 @@ from bdd100k_models.tasks import IMAGE_SIZE, Task
 from bdd100k_models.visualization.gallery import Gallery, is_drawn
 
 _FINISHED_FILE = "finished.json"
+#: Outputs with a file for each image.
+_FILE_EACH = {*IMAGE_OUTPUTS, "colormaps"}
 #: Regions of an image a forward pass, of the original too.
 REGIONS_AT_ONCE = 32
 
@@ -136,8 +139,9 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     if options.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, not {options.batch_size}")
     distributed.set_cpu_threads()
+    share_work(images, options.batch_size, (), distributed.world_size())  # refuses what cannot be shared out
     result_format = format_of(task, config, options.outputs)
-    if options.show_dir is not None or set(result_format.outputs) & set(IMAGE_OUTPUTS):
+    if options.show_dir is not None or set(result_format.outputs) & _FILE_EACH:
         _refuse_equal_stems(images)
     shards = Shards(options.out_dir, len(images.items))
     identity = _identity(task, config, images, options, result_format)
@@ -145,7 +149,7 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
     complete = options.resume and options.show_dir is None and options.raw_file is None
     if complete and (finished := _finished_report(options.out_dir, identity, result_format, len(images.items))):
         return finished if distributed.rank() == 0 else None
-    # the model first: a mistake in it must not cost what an earlier run left unfinished
+    # all that can be refused first: a mistake must not cost what an earlier run left
     model = prepare_model(
         config,
         options.weights,
@@ -153,19 +157,22 @@ def run_test(task: Task, config: Config, images: ImageSet, options: TestOptions)
         fuse_conv_bn=options.fuse_conv_bn,
         channels_last=options.uses_channels_last,
     )
+    if not task.videos or hasattr(model, "tracker"):
+        check_categories(model, task)
     if options.tracker is not None:
         from bdd100k_models.engine.motion import MotionTracking
 
         model = MotionTracking(model, options.tracker)
-    pipeline = config.test_dataloader.dataset.pipeline
+    preparation = Preparation(config.test_dataloader.dataset.pipeline)
+    gallery = _gallery(task, images, options)
     attempt, done = distributed.on_main(lambda: _prepare_output(shards, identity, config, images, options))
     mine = share_work(images, options.batch_size, done, distributed.world_size())[distributed.rank()]
-    dataset = InferenceImages(images, mine, pipeline, options.regions)
+    dataset = InferenceImages(images, mine, preparation, options.regions)
     started = time.monotonic()
     advice = "take fewer images at once (--batch-size); the same command goes on with --resume"
     files = shards.writer(distributed.rank(), attempt)
-    with explain_memory(advice), files as writer, _gallery(task, images, options) as gallery:
-        processed = _infer(model, dataset, writer, gallery, result_format, options, len(images.items), len(done))
+    with explain_memory(advice), files as writer, gallery as drawn:
+        processed = _infer(model, dataset, writer, drawn, result_format, options, len(images.items), len(done))
     distributed.barrier()
     if distributed.rank() != 0:
         return None
@@ -189,7 +196,7 @@ def _infer(
     ranks = distributed.world_size()
     bar = ProgressBar(total, "test", done=done, visible=distributed.rank() == 0)
     with bar, inference_mode(options.device, options.amp):
-        for batch in load_batches(dataset, workers, pin_memory=options.device.type == "cuda"):
+        for batch in load_batches(dataset, workers):
             samples = _predict(model, batch, dataset.images, options)
             for index, problem in batch.failures.items():
                 record = result_format.empty(dataset.images.expected_size or IMAGE_SIZE)
@@ -267,16 +274,16 @@ def _prepare_output(
             f"{options.out_dir}: with model.lifetime=run a video begins with what the ones before left, which is not "
             "kept; leave out --resume to begin anew"
         )
+    if options.resume and earlier is not None and (part := identity.difference(earlier)):
+        raise InputError(
+            f"{options.out_dir}: the unfinished run here differs in its {part}; "
+            "use another --format-dir, or leave out --resume to begin anew"
+        )
     # from now on files of an earlier run may be replaced
     (options.out_dir / _FINISHED_FILE).unlink(missing_ok=True)
     if not options.resume or earlier is None:
         shards.start(identity)
         return 0, set()
-    if part := identity.difference(earlier):
-        raise InputError(
-            f"{options.out_dir}: the unfinished run here differs in its {part}; "
-            "use another --format-dir, or leave out --resume to begin anew"
-        )
     done = leave_out_torn(images, shards.done())
     if options.show_dir is not None:
         done = {index for index in done if is_drawn(images, index, options.show_dir)}
@@ -355,10 +362,7 @@ def _worker_count(options: TestOptions) -> int:
     return 1 if options.device.type == "cpu" else 6
 
 
-@contextlib.contextmanager
-def _gallery(task: Task, images: ImageSet, options: TestOptions) -> Iterator[Gallery | None]:
+def _gallery(task: Task, images: ImageSet, options: TestOptions) -> contextlib.AbstractContextManager[Gallery | None]:
     if options.show_dir is None:
-        yield None
-        return
-    with Gallery(task, images, options.show_dir, options.show_score_thr) as gallery:
-        yield gallery
+        return contextlib.nullcontext()
+    return Gallery(task, images, options.show_dir, options.show_score_thr)

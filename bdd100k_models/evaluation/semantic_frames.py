@@ -13,7 +13,7 @@ from bdd100k_models.errors import LabelError
 from bdd100k_models.evaluation.config import EvalConfig
 from bdd100k_models.evaluation.frames import decode_frame
 from bdd100k_models.evaluation.names import unknown_category
-from bdd100k_models.formats.rle import decode_runs, encode
+from bdd100k_models.formats.rle import decode_spans, encode
 from bdd100k_models.formats.scalabel import RLE, Poly2D
 
 Ints = npt.NDArray[np.int64]
@@ -198,23 +198,14 @@ def draw(regions: Regions, size: tuple[int, int], where: str) -> npt.NDArray[np.
 
 def _read_runs(regions: Regions, size: tuple[int, int], where: str) -> list[Ints]:
     """Return for each mask first and past-the-last pixel (N, 2) of its runs, down the columns."""
-    runs = []
-    for place, mask in zip(regions.places, regions.masks, strict=True):
+    names = [f"{where}, label {place}" for place in regions.places]
+    for name, mask in zip(names, regions.masks, strict=True):
         if mask.size != size:
             raise LabelError(
-                f"{where}, label {place}: rle.size is {mask.size[0]}x{mask.size[1]}, but other masks of this image "
-                f"have {size[0]}x{size[1]} (height x width)"
+                f"{name}: rle.size is {mask.size[0]}x{mask.size[1]}, but other masks of this image have "
+                f"{size[0]}x{size[1]} (height x width)"
             )
-        runs.append(_inside(decode_runs(mask, f"{where}, label {place}")))
-    return runs
-
-
-def _inside(runs: Ints) -> Ints:
-    """Return first and past-the-last pixel (N, 2) of the runs inside a mask, empty ones left out."""
-    ends = np.cumsum(runs)
-    last = ends[1::2]
-    spans = np.stack([ends[0::2][: len(last)], last], axis=1)
-    return spans[spans[:, 0] < spans[:, 1]]
+    return decode_spans(regions.masks, names)
 
 
 def _covered(spans: Ints, total: int) -> npt.NDArray[np.bool_]:

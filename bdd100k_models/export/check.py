@@ -17,10 +17,10 @@ from bdd100k_models.datasets.loader import Batch, Preparation
 from bdd100k_models.engine.model import inference_mode, predict
 from bdd100k_models.errors import InputError
 from bdd100k_models.inference.model import Model
-from bdd100k_models.inference.pictures import ImageLike, take_picture
+from bdd100k_models.inference.pictures import take_picture
 from bdd100k_models.inference.results import ClassMap, Detections, Instances, Panoptic, People, Result, Tags
 from bdd100k_models.runtime.description import KEY, read_description
-from bdd100k_models.runtime.pictures import Pixels, read_picture, resize
+from bdd100k_models.runtime.pictures import ImageLike, Pixels, read_picture, resize
 from bdd100k_models.runtime.runner import Runner, load
 
 #: Largest differences that pass: pixels of boxes and joints, scores and probabilities, part of the pixels that are of

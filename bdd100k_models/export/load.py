@@ -12,6 +12,7 @@ from torch import nn
 
 from bdd100k_models.datasets.loader import Preparation
 from bdd100k_models.engine.config import load_config
+from bdd100k_models.engine.fit import check_categories
 from bdd100k_models.engine.model import prepare_model
 from bdd100k_models.engine.weights import find_weights
 from bdd100k_models.errors import InputError
@@ -44,7 +45,9 @@ def load_for_export(
     if size is not None:
         config = with_size(config, size, path.stem)
     weights = find_weights(None if checkpoint is None else os.fspath(checkpoint), config)
-    return as_model(path.stem, task, config, prepare_model(config, weights, _CPU))
+    network = prepare_model(config, weights, _CPU)
+    check_categories(network, task)
+    return as_model(path.stem, task, config, network)
 
 
 def as_model(name: str, task: Task, config: Config, network: nn.Module) -> Model:

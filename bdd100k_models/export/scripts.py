@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bdd100k_models.errors import InputError
+from bdd100k_models.errors import InputError, first_line
 from bdd100k_models.export.tracing import traceable
 
 
@@ -69,7 +69,7 @@ def trace_script(module: nn.Module, *example: Tensor) -> torch.jit.ScriptModule:
             script: torch.jit.ScriptModule = trace(_AsList(module).eval(), inputs, strict=False, check_trace=False)
             return script
     except RuntimeError as error:
-        raise InputError(f"no TorchScript can be made: {str(error).splitlines()[0][:200]}") from error
+        raise InputError(f"no TorchScript can be made: {first_line(error, 200)}") from error
 
 
 def repeat_for_each_image(

@@ -27,6 +27,9 @@ MAX_ID = 65535
 #: The official tool stops at a predicted bitmask of more objects.
 OFFICIAL_OBJECTS = 100
 
+#: Beside a folder of predicted bitmasks of instances: their scores by id; the official tool takes a bare list.
+SCORES_FILE = "score.json"
+
 #: A bitmask as one number a pixel, uint32 (height, width): its bytes, from the lowest, are B, G, R and A.
 Packed: TypeAlias = npt.NDArray[np.uint32]
 

@@ -79,7 +79,7 @@ def decode_coco(data: bytes, where: str) -> list[Frame]:
     """
     try:
         coco = msgspec.json.decode(data, type=_Coco)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LabelError(f"{where}: not COCO detection JSON ({error}); convert it again") from None
     categories = {category.id: category for category in coco.categories}
     frames = {

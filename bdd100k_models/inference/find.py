@@ -35,14 +35,15 @@ def find_config(name_or_config: str | os.PathLike[str]) -> tuple[Task, Path]:
 
 
 def _task_of(path: Path) -> Task:
-    """Return the task that a config names for its evaluation.
+    """Return the task that a config names for its evaluation, with the classes that it has.
 
     Raises:
-        ConfigError: It names none.
+        ConfigError: It names none, or classes that results of its task cannot have.
     """
-    from bdd100k_models.engine.config import load_config
+    from bdd100k_models.engine.config import load_config, with_own_classes
 
-    evaluator = load_config(path).get("test_evaluator") or {}
+    config = load_config(path)
+    evaluator = config.get("test_evaluator") or {}
     if "task" not in evaluator:
         raise ConfigError(f"{path}: does not say which task it is of; set test_evaluator = dict(task=...)")
-    return get_task(evaluator["task"])
+    return with_own_classes(get_task(evaluator["task"]), config)

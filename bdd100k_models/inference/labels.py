@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.errors import InputError, LabelError, MissingFileError
-from bdd100k_models.formats.bitmask import check_classes, read_bitmask, read_mask
+from bdd100k_models.formats.bitmask import SCORES_FILE, check_classes, read_bitmask, read_mask
 from bdd100k_models.formats.coco import load_any_frames
 from bdd100k_models.formats.folders import files_below, holds_json
 from bdd100k_models.formats.regions import paint_regions
@@ -51,6 +51,7 @@ class LabelledImage:
         frame: Its labels, or None where ``mask`` holds them.
         mask: The PNG file of its labels.
         where: The file, for errors.
+        scores: Of predictions in ``mask``: the score of each id, where a file beside the folder has them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class LabelledImage:
     frame: Frame | None
     mask: Path | None
     where: str
+    scores: Mapping[int, float] | None = None
 
     @property
     def path(self) -> Path:
@@ -118,6 +120,7 @@ def _list_masks(folder: Path, task: Task) -> list[LabelledImage]:
     files = [folder / file for file in files_below(folder, ".png")]
     if not files:
         raise MissingFileError(f"{folder}: no .json or .png file in this folder")
+    scores = _scores_beside(folder) if task.name == "ins_seg" else {}
     images = []
     position: dict[str, int] = {}
     for file in files:
@@ -125,8 +128,20 @@ def _list_masks(folder: Path, task: Task) -> list[LabelledImage]:
         place = None
         if video is not None:
             place = position[video] = position.get(video, -1) + 1
-        images.append(LabelledImage(f"{file.stem}.jpg", video, place, None, file, str(file)))
+        own = scores.get(file.stem)
+        images.append(LabelledImage(f"{file.stem}.jpg", video, place, None, file, str(file), own))
     return images
+
+
+def _scores_beside(folder: Path) -> dict[str, dict[int, float]]:
+    """Return the score of each id in the bitmasks of a folder of predictions, by the stem of the image."""
+    file = folder.parent / SCORES_FILE
+    if not file.is_file():
+        return {}
+    return {
+        Path(frame.name).stem: {label.index: _score(label) for label in frame.labels or () if label.index is not None}
+        for frame in load_any_frames(file)
+    }
 
 
 def read_labels(image: LabelledImage, task: Task, size: tuple[int, int] | None) -> list[Result]:
@@ -146,7 +161,7 @@ def read_labels(image: LabelledImage, task: Task, size: tuple[int, int] | None) 
     """
     place: dict[str, Any] = {"name": image.name, "video": image.video, "position": image.position}
     if image.mask is not None:
-        return [_of_mask(image.mask, task, place, size)]
+        return [_of_mask(image.mask, task, place, size, image.scores)]
     assert image.frame is not None
     place["size"] = size or _size_of(image.frame, image.where)
     return _of_labels(image.frame, task, place, f"{image.where}: frame {image.frame.name}")
@@ -288,8 +303,14 @@ def boxes_of(segments: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.floa
     return boxes
 
 
-def _of_mask(path: Path, task: Task, place: dict[str, Any], size: tuple[int, int] | None) -> Result:
-    """Read a PNG file of labels: a mask of classes, or a bitmask."""
+def _of_mask(
+    path: Path,
+    task: Task,
+    place: dict[str, Any],
+    size: tuple[int, int] | None,
+    scores: Mapping[int, float] | None,
+) -> Result:
+    """Read a PNG file of labels: a mask of classes, or a bitmask, of predictions with the score of each id."""
     if task.name in _CLASSED:
         classes = read_mask(path)
         check_classes(classes, len(task.categories), str(path))
@@ -307,13 +328,13 @@ def _of_mask(path: Path, task: Task, place: dict[str, Any], size: tuple[int, int
     table = np.zeros(int(bitmask.ids.max(initial=0)) + 1, np.int32)
     table[numbers] = np.arange(1, len(numbers) + 1)
     segments = table[bitmask.ids]
-    place |= {"size": (segments.shape[0], segments.shape[1]), "labelled": True}
+    place |= {"size": (segments.shape[0], segments.shape[1]), "labelled": scores is None}
     if task.name == "pan_seg":
         return _panoptic(task, place, segments, classes_of, numbers.astype(np.int64))
     common = {
         **place,
         "categories": task.categories,
-        "scores": np.ones(len(numbers)),
+        "scores": np.array([1.0 if scores is None else scores.get(number, 0.0) for number in numbers.tolist()]),
         "classes": classes_of,
         "boxes": boxes_of(segments, len(numbers)),
         "segments": segments,

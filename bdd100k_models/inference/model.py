@@ -8,7 +8,6 @@ import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,17 +18,20 @@ from torch import nn
 from bdd100k_models.datasets.loader import Batch, Preparation
 from bdd100k_models.datasets.person_boxes import PersonBox, as_regions, boxes_of_frames
 from bdd100k_models.engine.distributed import choose_device
+from bdd100k_models.engine.fit import check_categories
 from bdd100k_models.engine.model import inference_mode, predict_in_parts, prepare_model, ran_out_of_memory
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.engine.test import REGIONS_AT_ONCE, format_of
 from bdd100k_models.engine.weights import find_weights
-from bdd100k_models.errors import ImageError, InputError, OutOfMemoryError
+from bdd100k_models.errors import ImageError, InputError, OutOfMemoryError, first_line
 from bdd100k_models.inference.convert import check_classes, class_indices, select, to_result
 from bdd100k_models.inference.find import find_config
 from bdd100k_models.inference.names import DEFAULT_DETECTOR, THRESHOLD, TRACKED
-from bdd100k_models.inference.pictures import ImageLike, Picture, take_picture
+from bdd100k_models.inference.pictures import Picture, take_picture
 from bdd100k_models.inference.results import Result
-from bdd100k_models.tasks import Task, get_task
+from bdd100k_models.runtime.people import scored_boxes
+from bdd100k_models.runtime.pictures import ImageLike, name_of
+from bdd100k_models.tasks import TASKS, Task, get_task
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -75,6 +77,7 @@ def load_model(
     weights = find_weights(None if checkpoint is None else os.fspath(checkpoint), config)
     with _building:
         network = prepare_model(config, weights, place, channels_last=half)
+        check_categories(network, task)
         preparation = Preparation(config.test_dataloader.dataset.pipeline)
         if tracker is not None:
             network, task = _with_tracker(network, task, tracker)
@@ -87,6 +90,8 @@ def _with_tracker(network: nn.Module, task: Task, tracker: str) -> tuple[nn.Modu
 
     if task.name not in TRACKED:
         raise InputError(f"a tracker follows what models of det and ins_seg find; this one is of {task.name}")
+    if task.categories != TASKS[task.name].categories:
+        raise InputError("a tracker follows objects of the data set's categories, and this model has its own")
     return MotionTracking(network, tracker), get_task(TRACKED[task.name])
 
 
@@ -227,10 +232,8 @@ class Model:
 
     def _number(self, images: Iterable[ImageLike | Picture]) -> Iterator[Picture]:
         for place, image in enumerate(images):
-            named = isinstance(image, (str, os.PathLike))
-            name = Path(os.fspath(image)).name if named else f"{place:06d}.jpg"  # type: ignore[arg-type]
             video = ("video", place) if self.task.videos else (None, None)
-            yield take_picture(image, name, *video)
+            yield take_picture(image, name_of(image, place), *video)
 
     def result(self, picture: Picture, record: Any) -> Result:
         """Return the typed result of what :meth:`Session.encode` made of a picture."""
@@ -334,12 +337,8 @@ def _next_people(boxes: Iterator[Boxes], picture: Picture) -> list[PersonBox]:
 
 
 def _person_boxes(boxes: Boxes) -> Iterator[PersonBox]:
-    array = np.asarray(boxes, np.float64)
-    array = array.reshape(-1, 4) if array.size == 0 else array
-    if array.ndim != 2 or array.shape[1] not in (4, 5):
-        raise InputError(f"boxes are (n, 4) or (n, 5) numbers: x1, y1, x2, y2 and a score, not {array.shape}")
-    for x1, y1, x2, y2, *score in array.tolist():
-        yield PersonBox(x1, y1, x2, y2, *score or [1.0])
+    for x1, y1, x2, y2, score in scored_boxes(boxes).tolist():
+        yield PersonBox(x1, y1, x2, y2, score)
 
 
 def _own_tracker(network: nn.Module) -> nn.Module:
@@ -352,7 +351,7 @@ def _own_tracker(network: nn.Module) -> nn.Module:
 
 def _explain(error: Exception, model: str, pictures: Sequence[Picture]) -> Exception:
     """Return what to raise for an error in a network: of memory, or which pictures it could not take."""
-    reason = str(error).split("\n", 1)[0][:160]
+    reason = first_line(error, 160)
     sizes = ", ".join(f"{picture.name} ({picture.size[1]}x{picture.size[0]})" for picture in pictures[:3])
     if ran_out_of_memory(error):
         many = len(pictures) > 1

@@ -6,17 +6,12 @@ import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from bdd100k_models.datasets.images import ImageItem, read_image
 from bdd100k_models.errors import ImageError
-from bdd100k_models.runtime.pictures import pixels_of
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
+from bdd100k_models.runtime.pictures import ImageLike, Pixels, pixels_in_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +46,6 @@ class Picture:
         return ImageItem(self.name, Path(self.video or ".") / self.name, self.video, self.position or 0)
 
 
-#: An image: a file, an array (height, width, 3) of uint8 in the order red, green, blue, or a picture of Pillow.
-ImageLike: TypeAlias = str | os.PathLike[str] | npt.NDArray[np.uint8] | Image.Image
-
-
 def take_picture(
     image: ImageLike | Picture, name: str | None = None, video: str | None = None, position: int | None = None
 ) -> Picture:
@@ -78,16 +69,5 @@ def take_picture(
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
         return Picture(name or path.name, pixels, video, position, remark=remark)
-    if isinstance(image, Image.Image):
-        image = pixels_of(image)
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(f"{_describe(image)} is no image; give a file, or uint8 (height, width, 3) in RGB order")
-    if 0 in image.shape:
-        raise ImageError(f"an image of {image.shape[1]}x{image.shape[0]} pixels has nothing to look at")
+    image = pixels_in_memory(image)
     return Picture(name or "image", np.ascontiguousarray(image[:, :, ::-1]), video, position)
-
-
-def _describe(image: object) -> str:
-    if isinstance(image, np.ndarray):
-        return f"an array {image.shape} of {image.dtype}"
-    return f"a {type(image).__name__}"

@@ -81,14 +81,17 @@ def run_predict(models: Sequence[Model], sources: Sequence[Source], options: Pre
     report = PredictReport({model.name: 0 for model in models})
     run = _Run(models, options, report)
     started = time.monotonic()
-    with Writers(options.out_dir, models, options.kinds, options.threshold) as writers:
-        try:
-            for source in sources:
-                _predict_source(run, source, writers)
-        except KeyboardInterrupt:
-            report.interrupted = True
-        if not report.pictures and report.problems and not report.interrupted:
-            raise ImageError(f"{report.problems[0].name}: {report.problems[0].message}")
+    try:
+        with Writers(options.out_dir, models, options.kinds, options.threshold) as writers:
+            try:
+                for source in sources:
+                    _predict_source(run, source, writers)
+            except KeyboardInterrupt:
+                report.interrupted = True
+            if not report.pictures and report.problems and not report.interrupted:
+                raise ImageError(f"{report.problems[0].name}: {report.problems[0].message}")
+    except KeyboardInterrupt:  # it came while files were finished, which it waited for
+        report.interrupted = True
     report.seconds = time.monotonic() - started
     return report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from bdd100k_models.datasets.images import IMAGE_SUFFIXES, by_number, images_of_folder, read_image
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ImageError, InputError, MissingFileError
+from bdd100k_models.formats.folders import files_in
 from bdd100k_models.inference.pictures import Picture
 from bdd100k_models.inference.videos import VIDEO_SUFFIXES, Camera, VideoFile
 from bdd100k_models.paths import expand_user, printable
@@ -50,17 +51,24 @@ class ImageFiles:
     Args:
         files: The files with their names in the output.
         video: What to call the video whose frames they are, if they are.
-        every: They are each so many-th frame of it.
+        every: Take each so many-th frame of it, beginning with the first; in place of a broken one, the next.
+        origins: What to call a file in messages, where that is not its path.
     """
 
     sound: Path | None = None
 
-    def __init__(self, files: Sequence[tuple[str, Path]], video: str | None = None, every: int = 1) -> None:
-        self.files, self.video = files, video
+    def __init__(
+        self,
+        files: Sequence[tuple[str, Path]],
+        video: str | None = None,
+        every: int = 1,
+        origins: Mapping[Path, str] | None = None,
+    ) -> None:
+        self.files, self.video, self.every = files, video, every
         self.paths: Sequence[Path] = [path for _, path in files]
-        self._rate = VIDEO_RATE / every
         self.name = video or "images"
-        self.count: int | None = len(files)
+        self.count: int | None = -(-len(files) // every)
+        self._rate, self._origins = VIDEO_RATE / every, origins or {}
 
     @property
     def rate(self) -> float | None:
@@ -69,12 +77,18 @@ class ImageFiles:
 
     def __iter__(self) -> Iterator[Picture | Problem]:
         """Yield each image, or what is wrong with it."""
-        for position, (name, path) in enumerate(self.files):
+        due = 0
+        for number, (name, path) in enumerate(self.files):
+            position = number // self.every
+            if position < due:
+                continue
             try:
                 pixels, remark = read_image(path)
             except ImageError as error:
-                yield Problem(name=str(path), message=str(error))
+                shown = self._origins.get(path, str(path))
+                yield Problem(name=shown, message=str(error).replace(str(path), shown))
                 continue
+            due = position + 1
             if self.video is None:
                 yield Picture(name, pixels, remark=remark)
             else:
@@ -135,9 +149,10 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
     names = _Names()
     sources: list[Source] = []
     images: list[Path] = []
+    origins: dict[Path, str] = {}
 
     def flush() -> None:
-        sources.extend(_image_sources(images, names, every if as_videos else None))
+        sources.extend(_image_sources(images, names, every if as_videos else None, origins))
         images.clear()
 
     for given in inputs:
@@ -146,31 +161,35 @@ def find_sources(inputs: Sequence[str], folder: Path, *, every: int = 1, as_vide
             sources.append(Camera(int(given), every, names.take(Path(f"camera{int(given)}"))))
             continue
         paths, by_name = _files(given, folder)
+        if _is_address(given):
+            origins[paths[0]] = given
         for path in paths:
             if _is_video(path):
                 flush()
-                sources.append(_video(path, Path(names.take(path)).stem, every, by_name))
+                sources.append(_video(path, Path(names.take(path)).stem, every, given if by_name else None))
             else:
                 images.append(path)
     flush()
     return sources
 
 
-def _video(path: Path, name: str, every: int, by_name: bool) -> Source:
-    """Return a video; one that cannot be opened is refused if it was named itself, and told in its turn if not."""
+def _video(path: Path, name: str, every: int, given: str | None) -> Source:
+    """Return a video; one that cannot be opened is refused if it was ``given`` itself, and told in its turn if not."""
     try:
         return VideoFile(path, name, every)
     except ImageError as error:
-        if by_name:
-            raise
+        if given is not None:
+            raise ImageError(str(error).replace(str(path), given)) from None
         return _BrokenVideo(path, name, str(error).removeprefix(f"{path}: "))
 
 
-def _image_sources(paths: Sequence[Path], names: _Names, every: int | None) -> Iterator[Source]:
+def _image_sources(
+    paths: Sequence[Path], names: _Names, every: int | None, origins: Mapping[Path, str]
+) -> Iterator[Source]:
     """Yield images as they are, or as videos of which each so many-th frame is taken."""
     if every is None:
         if paths:
-            yield ImageFiles([(names.take(path), path) for path in paths])
+            yield ImageFiles([(names.take(path), path) for path in paths], origins=origins)
         return
     folders: dict[Path, list[Path]] = {}
     for path in paths:
@@ -178,12 +197,12 @@ def _image_sources(paths: Sequence[Path], names: _Names, every: int | None) -> I
     for folder, members in folders.items():
         video = names.take(Path(folder.resolve().name.replace(".", "_") or "video"))
         own = _Names()
-        yield ImageFiles([(own.take(path), path) for path in members][::every], video, every)
+        yield ImageFiles([(own.take(path), path) for path in members], video, every, origins)
 
 
 def _files(given: str, folder: Path) -> tuple[list[Path], bool]:
     """Return the files that one input stands for, in order, and whether it names a file itself."""
-    if given.startswith(("http://", "https://")):
+    if _is_address(given):
         return [_fetched(given, folder)], True
     if not given:  # an empty variable of a shell; as a path it would be the current folder
         raise InputError("an input is empty; give images, folders, videos, a camera's number ...")
@@ -203,8 +222,12 @@ def _files(given: str, folder: Path) -> tuple[list[Path], bool]:
     return [path], True
 
 
+def _is_address(given: str) -> bool:
+    return given.startswith(("http://", "https://"))
+
+
 def _in_folder(folder: Path) -> list[Path]:
-    videos = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES)
+    videos = [path for path in files_in(folder, "") if path.suffix.lower() in VIDEO_SUFFIXES]
     try:
         return [*(item.path for item in images_of_folder(folder).items), *videos]
     except MissingFileError:

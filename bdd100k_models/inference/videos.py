@@ -16,7 +16,8 @@ import numpy as np
 
 from bdd100k_models.engine.shards import Problem
 from bdd100k_models.errors import ImageError, InputError
-from bdd100k_models.inference.pictures import Picture, Pixels
+from bdd100k_models.inference.pictures import Picture
+from bdd100k_models.runtime.pictures import Pixels
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv"),

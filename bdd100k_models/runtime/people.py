@@ -7,9 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bdd100k_models.errors import InputError
+
 Floats = npt.NDArray[np.float64]
 
 _LARGEST = float(np.finfo(np.float32).max)  # the models compute in float32
+
+
+def scored_boxes(boxes: npt.ArrayLike) -> Floats:
+    """Return boxes of people (n, 4) or (n, 5) with their scores, float64 (n, 5); of those without, it is 1.
+
+    Raises:
+        InputError: They are of another form.
+    """
+    array = np.asarray(boxes, np.float64)
+    array = array.reshape(-1, 4) if array.size == 0 else array
+    if array.ndim != 2 or array.shape[1] not in (4, 5):
+        raise InputError(f"boxes are (n, 4) or (n, 5) numbers: x1, y1, x2, y2 and a score, not {array.shape}")
+    return array if array.shape[1] == 5 else np.column_stack([array, np.ones(len(array))])
 
 
 def box_problem(box: Sequence[float], size: tuple[int, int]) -> str | None:

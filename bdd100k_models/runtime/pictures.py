@@ -25,6 +25,11 @@ _WEIGHT_BITS = 11  # OpenCV's fixed-point weights of bytes
 _PLACE_BITS, _STEP_BITS = 10, 5  # and its places between pixels: 1/1024, rounded to 1/32
 
 
+def name_of(image: object, place: int) -> str:
+    """Return the name of an image in results: that of its file, or its place among those given together."""
+    return Path(os.fspath(image)).name if isinstance(image, (str, os.PathLike)) else f"{place:06d}.jpg"
+
+
 def read_picture(image: ImageLike) -> Pixels:
     """Return pixels, uint8 (height, width, 3), red-green-blue.
 
@@ -33,13 +38,28 @@ def read_picture(image: ImageLike) -> Pixels:
     """
     if isinstance(image, (str, os.PathLike)):
         return np.asarray(_open(Path(image)))
+    return pixels_in_memory(image)
+
+
+def pixels_in_memory(image: object) -> Pixels:
+    """Return the pixels of an array or a picture of Pillow, uint8 (height, width, 3), red-green-blue.
+
+    Raises:
+        ImageError: It is neither, no colour image of bytes, or of no size.
+    """
     if isinstance(image, Image.Image):
         image = pixels_of(image)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError("an image is a file, a picture of Pillow, or an array uint8 (height, width, 3) in RGB order")
+        raise ImageError(f"{_described(image)} is no image; give a file, or uint8 (height, width, 3) in RGB order")
     if 0 in image.shape:
         raise ImageError(f"an image of {image.shape[1]}x{image.shape[0]} pixels has nothing to look at")
     return image
+
+
+def _described(image: object) -> str:
+    if isinstance(image, np.ndarray):
+        return f"an array {image.shape} of {image.dtype}"
+    return f"a {type(image).__name__}"
 
 
 def _open(path: Path) -> Image.Image:

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bdd100k_models.errors import CheckpointError, InputError, MissingFileError
+from bdd100k_models.errors import CheckpointError, InputError, MissingFileError, first_line
 from bdd100k_models.inference.names import THRESHOLD
 from bdd100k_models.inference.results import ClassMap, Detections, Instances, Panoptic, People, Result, Tags
 from bdd100k_models.runtime import people, segments
 from bdd100k_models.runtime.description import KEY, Description, read_description
-from bdd100k_models.runtime.pictures import ImageLike, Pixels, cover, fit, read_picture, take_region
+from bdd100k_models.runtime.pictures import ImageLike, Pixels, cover, fit, name_of, read_picture, take_region
 from bdd100k_models.tasks import JOINTS, THINGS
 
 Outputs = Mapping[str, npt.NDArray[Any]]
@@ -131,9 +131,7 @@ class Runner:
 
     def _frames(self, images: Iterable[ImageLike]) -> Iterator[Frame]:
         for place, image in enumerate(images):
-            named = isinstance(image, (str, os.PathLike))
-            name = Path(os.fspath(image)).name if named else f"{place:06d}.jpg"  # type: ignore[arg-type]
-            yield Frame(name, read_picture(image), self.description.image_size)
+            yield Frame(name_of(image, place), read_picture(image), self.description.image_size)
 
     def _predict(self, frames: Iterator[Frame], threshold: float, batch_size: int) -> Iterator[Result]:
         convert = _CONVERT[self.description.task]
@@ -160,12 +158,7 @@ class Runner:
         return pixels, Frame(frame.name, frame.pixels, inner)
 
     def _people(self, frame: Frame, given: npt.ArrayLike, threshold: float, batch_size: int) -> People:
-        boxes = np.asarray(given, np.float64)
-        boxes = boxes.reshape(-1, 4) if boxes.size == 0 else boxes
-        if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):
-            raise InputError(f"boxes are (n, 4) or (n, 5) numbers: x1, y1, x2, y2 and a score, not {boxes.shape}")
-        if boxes.shape[1] == 4:
-            boxes = np.column_stack([boxes, np.ones(len(boxes))])
+        boxes = people.scored_boxes(given)
         boxes = _usable(boxes[boxes[:, 4] >= threshold], frame)
         options, size = self.description.options, self.description.input_size
         regions = [people.region_of(box, options["padding"], size) for box in boxes]
@@ -214,16 +207,20 @@ def _people_of(
 
 
 def _objects(description: Description, frame: Frame, outputs: Outputs, threshold: float) -> dict[str, Any]:
-    """Return what results of objects have in common, and which of the outputs they are."""
+    """Return what results of objects have in common, which of the outputs they are, and how far their masks reach."""
     scores = outputs["scores"].astype(np.float64)
     places = np.flatnonzero((outputs["classes"] >= 0) & (scores >= threshold))
     places = places[np.argsort(outputs["classes"][places], kind="stable")]
     boxes = outputs["boxes"][places].astype(np.float64)
     if frame.inner != frame.size:
         boxes *= np.tile(frame.scale, 2)
+    # where the picture ends and the graph's input does not, a mask goes on
+    reach = boxes.astype(np.float32)
+    if frame.inner != frame.size:
         boxes = boxes.clip(0, np.tile(frame.size[::-1], 2))
     return {
         "places": places,
+        "reach": reach,
         "values": {
             "name": frame.name,
             "size": frame.size,
@@ -242,9 +239,10 @@ def _detections(description: Description, frame: Frame, outputs: Outputs, thresh
 def _instances(description: Description, frame: Frame, outputs: Outputs, threshold: float) -> Result:
     found = _objects(description, frame, outputs, threshold)
     values = found["values"]
-    masks, boxes = outputs["masks"][found["places"]], values["boxes"].astype(np.float32)
-    least = description.options["mask_threshold"]
-    return Instances(**values, segments=segments.paint_masks(masks, boxes, values["scores"], frame.size, least))
+    masks, least = outputs["masks"][found["places"]], description.options["mask_threshold"]
+    return Instances(
+        **values, segments=segments.paint_masks(masks, found["reach"], values["scores"], frame.size, least)
+    )
 
 
 def _class_map(description: Description, frame: Frame, outputs: Outputs, threshold: float) -> Result:
@@ -337,7 +335,7 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None, providers:
             str(file), options, providers=list(providers or ["CPUExecutionProvider"])
         )
     except Exception as error:  # its own exceptions have no common root
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        reason = first_line(error, 160)
         raise CheckpointError(f"{file}: cannot be loaded ({reason}); export the model again") from None
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     return Runner(session, read_description(text, str(file)))

@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from bdd100k_models.errors import InputError
 from bdd100k_models.inference.results import ClassMap, Instances, MaskTracks, Panoptic, Result
-from bdd100k_models.tasks import NO_CLASS, PALETTE
+from bdd100k_models.tasks import NO_CLASS, colour_of
 from bdd100k_models.visualization.drawing import Pixels
 from bdd100k_models.visualization.tracks import track_colour
 
 
-def colour_map(result: Result) -> Pixels:
+def colour_map(result: Result, threshold: float = 0.0) -> Pixels:
     """Paint each pixel in the colour of what it is; black where it is nothing.
 
     Classes and stuff have the official colours. Objects have a colour each, which the official tool draws by lot; here
@@ -20,6 +20,7 @@ def colour_map(result: Result) -> Pixels:
 
     Args:
         result: Of a task with masks.
+        threshold: Least score of predicted objects that are painted.
 
     Returns:
         uint8 (height, width, 3), blue-green-red.
@@ -30,19 +31,21 @@ def colour_map(result: Result) -> Pixels:
     match result:
         case ClassMap():
             colours = np.zeros((NO_CLASS + 1, 3), np.uint8)
-            colours[: len(result.categories)] = [PALETTE[name] for name in result.categories]
+            colours[: len(result.categories)] = [colour_of(name) for name in result.categories]
             return _painted(colours, result.classes)
         case Panoptic():
             things = result.things.tolist()
             names = result.names
             rows = [
-                track_colour(number) if is_thing else PALETTE[name]
+                track_colour(number) if is_thing else colour_of(name)
                 for number, (name, is_thing) in enumerate(zip(names, things, strict=True))
             ]
             return _painted(np.array([(0, 0, 0), *rows], np.uint8), result.segments)
         case Instances():
             ids = result.ids.tolist() if isinstance(result, MaskTracks) else range(len(result))
-            rows = [track_colour(number) for number in ids]
+            least = 0.0 if result.labelled else threshold
+            surely = zip(ids, result.scores.tolist(), strict=True)
+            rows = [track_colour(number) if score >= least else (0, 0, 0) for number, score in surely]
             return _painted(np.array([(0, 0, 0), *rows], np.uint8), result.segments)
     raise InputError(f"{result.name}: a {type(result).__name__} has no masks to paint; leave out --color-map")
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from bdd100k_models import tasks
 from bdd100k_models.datasets.categories import canonical_category
 from bdd100k_models.errors import OutputError
 from bdd100k_models.formats.files import write_bytes
@@ -21,7 +22,6 @@ Pixels = npt.NDArray[np.uint8]
 
 OPACITY = 0.5
 _JPEG_QUALITY = 92
-_UNKNOWN: RGB = (160, 160, 160)
 _BRIGHTEST = 255
 _LEAST_SCALE = 0.6  # below, letters could not be read
 _LETTERS = 17.0  # pixels, in an image of the data set's size
@@ -144,9 +144,9 @@ def to_pixels(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 def colour_of(name: str) -> RGB:
-    """Return the official colour (red, green, blue) of a category; that of its like, or grey, where it has none."""
+    """Return the official colour (red, green, blue) of a category; that of its like, or one of its own, without one."""
     canonical, _ = canonical_category(name)
-    return PALETTE.get(name) or PALETTE.get(canonical or "") or _UNKNOWN
+    return tasks.colour_of(canonical if canonical and name not in PALETTE else name)
 
 
 def lighten(colour: RGB, least: int = 200) -> RGB:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -96,5 +97,9 @@ class Gallery:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for the last pictures; a movie that an error cut short is dropped."""
-        self._backlog.__exit__(kind, error, trace)
+        try:
+            self._backlog.__exit__(kind, error, trace)
+        except BaseException:
+            self._end_movie(*sys.exc_info())
+            raise
         self._end_movie(kind, error, trace)

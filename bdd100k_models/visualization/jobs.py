@@ -81,7 +81,7 @@ class Drawn:
 def make_jobs(
     images: Sequence[LabelledImage], others: Sequence[LabelledImage] | None, options: DrawOptions
 ) -> list[Job]:
-    """Cut the work up: frames of a video stay together, since tracks have trails.
+    """Cut the work up: frames of a video stay together where tracks have trails, or they become a film.
 
     Args:
         images: What is drawn, in order.
@@ -93,9 +93,10 @@ def make_jobs(
     # masks do not say what suffix their image has
     known = {image.place: image for image in others or ()} | {image.path: image for image in others or ()}
     partners = [known.get(image.path, known.get(image.place)) for image in images]
+    together = options.task.videos or options.movies
     groups: dict[object, list[int]] = {}
     for number, image in enumerate(images):
-        groups.setdefault(number if image.video is None else image.video, []).append(number)
+        groups.setdefault(image.video if together and image.video is not None else number, []).append(number)
     return [
         Job(
             options,
@@ -173,7 +174,7 @@ def _draw(image: LabelledImage, pixels: Pixels | None, options: DrawOptions, tra
     size = None if pixels is None else (pixels.shape[0], pixels.shape[1])
     results = read_labels(image, options.task, size)
     if options.colours:
-        return colour_map(_only(results))
+        return colour_map(_only(results), options.threshold)
     assert pixels is not None, "only colour maps need no image"
     drawing = pixels.copy()
     draw_results(results, drawing, options.threshold, trails)

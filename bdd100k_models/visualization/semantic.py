@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from bdd100k_models.inference.results import ClassMap
-from bdd100k_models.tasks import NO_CLASS, PALETTE
+from bdd100k_models.tasks import NO_CLASS, colour_of
 from bdd100k_models.visualization.drawing import Canvas, blend, lighten, outline, text_mask, write
 
 #: A class of everything else: it is not drawn, or it would hide what is.
@@ -24,7 +24,7 @@ def draw_classes(result: ClassMap, canvas: Canvas) -> None:
     hidden = {NO_CLASS} | {index for index, name in enumerate(names) if name == _REST}
     shown = np.where(np.isin(result.classes, list(hidden)), 0, result.classes.astype(np.int32) + 1)
     colours = np.zeros((len(names) + 1, 3), np.uint8)
-    colours[1:] = [PALETTE[name] for name in names]
+    colours[1:] = [colour_of(name) for name in names]
     blend(canvas.pixels, shown, colours)
     outline(canvas.pixels, shown)
     counts = np.bincount(shown.ravel(), minlength=len(names) + 1)[1:]
@@ -54,7 +54,7 @@ def _draw_legend(canvas: Canvas, names: Sequence[str]) -> None:
     for place, (name, text) in enumerate(zip(names, texts, strict=True)):
         y = top + margin + row * place
         corners = (left + margin, y + row // 8), (left + margin + swatch, y + row - row // 8)
-        cv2.rectangle(pixels, *corners, PALETTE[name][::-1], cv2.FILLED)
+        cv2.rectangle(pixels, *corners, colour_of(name)[::-1], cv2.FILLED)
         # dark colours would drown in the panel
-        cv2.rectangle(pixels, *corners, lighten(PALETTE[name])[::-1], max(1, round(scale)))
+        cv2.rectangle(pixels, *corners, lighten(colour_of(name))[::-1], max(1, round(scale)))
         write(pixels, text, left + 2 * margin + swatch, y + (row - height) // 2, _INK)

@@ -71,7 +71,7 @@ class Sound:
     def _encoded(self, own: Any) -> Iterator[Any]:
         clock: _Clock | None = None
         resampler = _Resampler(self._stream.codec_context)
-        for frame in self._file.decode(own):
+        for frame in self._decoded(own):
             if frame.pts is None:
                 continue
             clock = clock or _Clock(round(self._start / frame.time_base))
@@ -83,6 +83,14 @@ class Sound:
         for part in resampler.rest():
             yield from self._stream.encode(part)
         yield from self._stream.encode(None)
+
+    def _decoded(self, own: Any) -> Iterator[Any]:
+        """Yield the sound that can be decoded; a packet that is broken costs itself alone."""
+        for packet in _readable(self._file.demux(own)):
+            frames: Sequence[Any] = ()
+            with contextlib.suppress(OSError, av.FFmpegError):
+                frames = packet.decode()
+            yield from frames
 
     def advance(self, time: float) -> None:
         """Write the sound up to a moment, in seconds from the first picture.

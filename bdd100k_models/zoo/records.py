@@ -154,7 +154,7 @@ def decode_zoo(data: bytes, where: str) -> tuple[Method, ...]:
     """
     try:
         methods = msgspec.json.decode(data, type=tuple[Method, ...])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LabelError(f"{where}: {error}; see zoo/README.md for what belongs there") from None
     names = [model.name for method in methods for model in method.models]
     if repeated := {name for name in names if names.count(name) > 1}:

@@ -13,15 +13,12 @@ import torch
 
 from bdd100k_models.errors import ConfigError
 from bdd100k_models.formats import rle
-from bdd100k_models.formats.bitmask import write_bitmask
+from bdd100k_models.formats.bitmask import SCORES_FILE, write_bitmask
 from bdd100k_models.formats.folders import holds_json
 from bdd100k_models.formats.frames import frame_writer
 from bdd100k_models.formats.results.base import ResultFormat
 from bdd100k_models.formats.results.boxes import DetectionFormat, DetectionRecord, box_labels
 from bdd100k_models.formats.scalabel import RLE, Frame, Label
-
-#: The scores of the instances in the bitmasks; the official tool takes a bare list.
-_SCORES = "score.json"
 
 
 class InstanceRecord(DetectionRecord, gc=False):
@@ -100,11 +97,11 @@ class InstanceFormat(ResultFormat):
         """
         files = {output: self.paths[output] for output in self.outputs}
         if "bitmasks" in files:
-            files["bitmasks"] = _SCORES
+            files["bitmasks"] = SCORES_FILE
         count = 0
         with contextlib.ExitStack() as stack:
             add = {
-                output: stack.enter_context(frame_writer(out_dir / file, bare=file == _SCORES))
+                output: stack.enter_context(frame_writer(out_dir / file, bare=file == SCORES_FILE))
                 for output, file in files.items()
             }
             for name, record in records:
@@ -142,7 +139,7 @@ class InstanceFormat(ResultFormat):
 
     def score_file(self, out_dir: Path) -> Path | None:
         """Return the file of the bitmasks' scores."""
-        return out_dir / _SCORES
+        return out_dir / SCORES_FILE
 
 
 def paint_instances(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bdd100k_models.errors import LabelError, ZooError
+from bdd100k_models.errors import LabelError, ZooError, first_line
 from bdd100k_models.evaluation.result import Result, task_result
 from bdd100k_models.evaluation.run import Options, evaluate, task_name
 from bdd100k_models.tasks import TAGS, Task
@@ -94,7 +94,7 @@ def _tags_of(result: Result) -> set[str]:
 
 
 def _reason(error: Exception) -> str:
-    return f"{error} is not there" if isinstance(error, KeyError) else str(error).split("\n", 1)[0][:100]
+    return f"{error} is not there" if isinstance(error, KeyError) else first_line(error, 100)
 
 
 def compare_scores(given: Result, computed: Result) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image, UnidentifiedImageError
 
 from bdd100k_models.datasets.images import IMAGE_SUFFIXES
+from bdd100k_models.errors import first_line
 
 #: Bounds of an honest archive: entries, bytes unpacked of all and of one, and how much smaller packing makes it.
 MAX_ENTRIES = 100_000
@@ -46,9 +47,9 @@ def zip_problems(path: Path, *, movies: bool = False) -> Iterator[str]:
             if not problems:
                 yield from _contents(archive, entries)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, struct.error, UnicodeError) as error:
-        yield f"is no readable zip ({_first_line(error)})"
+        yield f"is no readable zip ({first_line(error)})"
     except (NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
-        yield f"cannot be unpacked ({_first_line(error)})"
+        yield f"cannot be unpacked ({first_line(error)})"
 
 
 def picture_names(path: Path) -> set[str]:
@@ -137,7 +138,3 @@ def _content_problem(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
 
 def _shown(name: str) -> str:
     return ascii(name[:100])[1:-1]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:120] or type(error).__name__

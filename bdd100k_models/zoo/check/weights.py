@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from bdd100k_models.engine.checkpoint import load_weights, read_checkpoint
 from bdd100k_models.engine.weightless import build_weightless
-from bdd100k_models.errors import ConfigError, ZooError
+from bdd100k_models.errors import ConfigError, ZooError, first_line
 from bdd100k_models.tasks import Task
 from bdd100k_models.zoo.check.plain_config import LOWER_TYPES
 from bdd100k_models.zoo.download.checked import md5_of, read_md5
@@ -66,7 +66,7 @@ def model_of(config: Config, task: Task) -> torch.nn.Module:
     except ZooError as error:
         raise ConfigError(str(error).removeprefix(f"{config.filename}: ")) from None
     except Exception as error:  # any constructor of any library, with any arguments
-        raise ConfigError(f"the model cannot be built ({type(error).__name__}: {_first_line(error)})") from None
+        raise ConfigError(f"the model cannot be built ({type(error).__name__}: {first_line(error)})") from None
 
 
 def _type_problem(name: str, known: Mapping[str, list[Any]]) -> str:
@@ -154,7 +154,7 @@ def weights_problem(weights: Path, model: torch.nn.Module | None) -> str:
     except ZooError as error:
         return str(error).removeprefix(f"{weights}: ")
     except Exception as error:  # what a hostile file makes of a tensor
-        return f"cannot be looked at ({type(error).__name__}: {_first_line(error)})"
+        return f"cannot be looked at ({type(error).__name__}: {first_line(error)})"
     return ""
 
 
@@ -167,7 +167,3 @@ def _packing_problem(weights: Path) -> str:
     if total > min(_MAX_UNPACKED, 20 * weights.stat().st_size):
         return f"unpacks to {total} bytes, which no weights do"
     return ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:160]
